@@ -1,0 +1,3 @@
+"""Memory forensics for services that use DynamoDB."""
+
+__version__ = "0.1.0"

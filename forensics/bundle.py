@@ -1,0 +1,269 @@
+"""A capture on disk: a folder that can be copied, mailed or put into S3, with its manifest and its checks.
+
+    manifest.json            what, when, how, at what cost; a SHA-256 for each file
+    snapshots/000/           one object graph, Arrow IPC (see ``SNAPSHOT_SCHEMAS``), opened by memory map
+    allocations/             profiles as their tools wrote them
+    process.parquet          counters of the process over time
+    responses.parquet        what the DynamoDB tracer noted
+    sources.parquet          where the program's own names are defined and filled
+    findings.json            the last judgement
+
+Folders are 0700, files 0600. A file is written under another name and renamed when whole; the manifest is
+rewritten after each, so a capture that was cut short is readable as far as it got.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from forensics.errors import BundleError
+
+FORMAT_VERSION = 1
+MANIFEST = "manifest.json"
+
+#: The tables of one snapshot folder. Column meanings are those of ``forensics.heap.HeapGraph``.
+SNAPSHOT_SCHEMAS: dict[str, pa.Schema] = {
+    "objects": pa.schema(
+        [
+            ("address", pa.uint64()),
+            ("type", pa.int32()),
+            ("shallow_size", pa.int64()),
+            ("flags", pa.uint16()),
+            ("length", pa.int64()),
+            ("capacity", pa.int32()),
+            ("text", pa.int32()),
+            ("value_hash", pa.uint64()),
+            ("value_class", pa.uint16()),
+        ]
+    ),
+    "offsets": pa.schema([("offset", pa.int64())]),
+    "references": pa.schema([("target", pa.int32()), ("label", pa.int32()), ("kind", pa.uint8())]),
+    "types": pa.schema([("name", pa.large_string())]),
+    "strings": pa.schema([("text", pa.large_string())]),
+    "roots": pa.schema([("object", pa.int32()), ("kind", pa.uint8()), ("name", pa.int32())]),
+    "frames": pa.schema(
+        [
+            ("object", pa.int32()),
+            ("thread_id", pa.uint64()),
+            ("thread_name", pa.string()),
+            ("depth", pa.int32()),
+            ("function", pa.string()),
+            ("file", pa.string()),
+            ("line", pa.int32()),
+        ]
+    ),
+    "code": pa.schema(
+        [("object", pa.int32()), ("qualname", pa.string()), ("file", pa.string()), ("first_line", pa.int32())]
+    ),
+}
+
+
+class Bundle:
+    """The folder of a capture and its manifest; knows nothing of what the files mean."""
+
+    def __init__(self, folder: Path, manifest: dict[str, Any]) -> None:
+        self.folder = folder
+        self.manifest = manifest
+
+    def __repr__(self) -> str:
+        return f"Bundle({str(self.folder)!r})"
+
+    # -- making one ----------------------------------------------------------------------------------------
+
+    @classmethod
+    def create(cls, folder: str | os.PathLike[str], **manifest: Any) -> Bundle:
+        """Make an empty capture at ``folder``, which must not exist or be an empty folder.
+
+        Raises
+        ------
+        BundleError : something is there already, or the folder cannot be made.
+        """
+        path = Path(folder)
+        if path.exists() and (not path.is_dir() or any(path.iterdir())):
+            raise BundleError(
+                f"{path} exists and is not an empty folder; a capture never overwrites anything.",
+                advice="Choose another folder with --to, or remove that one first.",
+                path=str(path),
+            )
+        try:
+            path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            path.chmod(0o700)
+        except OSError as error:
+            raise BundleError(
+                f"The folder {path} cannot be made: {error.strerror}.",
+                advice="Choose a folder that you may write to with --to.",
+                path=str(path),
+            ) from error
+        bundle = cls(path, {"format_version": FORMAT_VERSION, "complete": False, **manifest, "files": {}})
+        bundle.save_manifest()
+        return bundle
+
+    @contextlib.contextmanager
+    def new_file(self, name: str) -> Iterator[Path]:
+        """A path to write ``name`` to; renamed to its final name, hashed and noted once the block ends well."""
+        final = self.folder / name
+        partial = final.with_name(final.name + ".partial")
+        with self._disk_errors(final):
+            self._make_folders(final.parent)
+            try:
+                yield partial
+                partial.chmod(0o600)
+                digest = sha256(partial)
+                partial.replace(final)
+            finally:
+                partial.unlink(missing_ok=True)
+        self._note(name, digest)
+
+    @contextlib.contextmanager
+    def new_folder(self, name: str) -> Iterator[Path]:
+        """The same for a folder of files: all of them appear at once, or none."""
+        final = self.folder / name
+        partial = final.with_name(final.name + ".partial")
+        with self._disk_errors(final):
+            self._make_folders(final.parent)
+            shutil.rmtree(partial, ignore_errors=True)
+            partial.mkdir(mode=0o700)
+            try:
+                yield partial
+                digests = {}
+                for file in sorted(partial.iterdir()):
+                    file.chmod(0o600)
+                    digests[f"{name}/{file.name}"] = sha256(file)
+                partial.replace(final)
+            finally:
+                shutil.rmtree(partial, ignore_errors=True)
+        for file_name, digest in digests.items():
+            self._note(file_name, digest, save=False)
+        self.save_manifest()
+
+    def write(self, name: str, writer: Callable[[Path], object]) -> Path:
+        """Write one file through ``writer(path)`` and note its checksum; returns the final path."""
+        with self.new_file(name) as path:
+            writer(path)
+        return self.folder / name
+
+    def update(self, **facts: Any) -> None:
+        """Change the manifest and save it."""
+        self.manifest.update(facts)
+        self.save_manifest()
+
+    def save_manifest(self) -> None:
+        """Write the manifest, atomically."""
+        partial = self.folder / (MANIFEST + ".partial")
+        with self._disk_errors(self.folder / MANIFEST):
+            try:
+                partial.write_text(json.dumps(self.manifest, indent=2, ensure_ascii=False) + "\n")
+                partial.chmod(0o600)
+                partial.replace(self.folder / MANIFEST)
+            finally:
+                partial.unlink(missing_ok=True)
+
+    # -- opening one ---------------------------------------------------------------------------------------
+
+    @classmethod
+    def open(cls, folder: str | os.PathLike[str], *, check: bool = True) -> Bundle:
+        """Open a capture; with ``check`` every file's size, and its checksum where it changed since, is compared.
+
+        Raises
+        ------
+        BundleError : no capture there, a newer format, a file that is missing or altered.
+        """
+        path = Path(folder)
+        try:
+            manifest = json.loads((path / MANIFEST).read_text())
+            version = int(manifest["format_version"])
+        except FileNotFoundError:
+            raise BundleError(
+                f"{path} is not a capture: it has no {MANIFEST}.",
+                advice="Give the folder that `forensics capture … --to FOLDER` made.",
+                path=str(path),
+            ) from None
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise BundleError(
+                f"{path / MANIFEST} cannot be read as a manifest: {error}.",
+                advice="The capture is damaged; take it again, or copy it again from where it was made.",
+                path=str(path),
+            ) from error
+        if version > FORMAT_VERSION:
+            raise BundleError(
+                f"{path} has format version {version}; this installation reads up to {FORMAT_VERSION}.",
+                advice="Upgrade dynamodb-memory-forensics, or take the capture again with this version.",
+                path=str(path),
+                version=version,
+            )
+        bundle = cls(path, manifest)
+        if check:
+            bundle.check()
+        return bundle
+
+    def check(self) -> None:
+        """Compare every file with the manifest's checksum; raises BundleError naming the first that differs."""
+        for name, noted in self.manifest.get("files", {}).items():
+            file = self.folder / name
+            if not file.resolve().is_relative_to(self.folder.resolve()):
+                raise BundleError(
+                    f"The manifest of {self.folder} names a file outside the capture: {name!r}.",
+                    advice="Do not trust this capture; ask for it again from where it was made.",
+                    path=name,
+                )
+            if not file.is_file():
+                raise BundleError(
+                    f"{self.folder} lacks {name}, which its manifest lists: the copy was cut short.",
+                    advice="Copy the capture again from where it was made.",
+                    path=str(file),
+                )
+            if file.stat().st_size != noted["bytes"] or sha256(file) != noted["sha256"]:
+                raise BundleError(
+                    f"{name} in {self.folder} was altered after it was captured: its SHA-256 does not fit.",
+                    advice="Copy the capture again from where it was made.",
+                    path=str(file),
+                )
+
+    def names(self, prefix: str = "") -> list[str]:
+        """The files the manifest lists below ``prefix``, sorted."""
+        return sorted(name for name in self.manifest.get("files", {}) if name.startswith(prefix))
+
+    # -- inside --------------------------------------------------------------------------------------------
+
+    def _make_folders(self, folder: Path) -> None:
+        missing = []
+        while not folder.exists():
+            missing.append(folder)
+            folder = folder.parent
+        for each in reversed(missing):
+            each.mkdir(mode=0o700)
+
+    def _note(self, name: str, digest: str, *, save: bool = True) -> None:
+        self.manifest["files"][name] = {"sha256": digest, "bytes": (self.folder / name).stat().st_size}
+        if save:
+            self.save_manifest()
+
+    @contextlib.contextmanager
+    def _disk_errors(self, path: Path) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+            raise BundleError(
+                f"{path} cannot be written: {'the disk is full' if full else error.strerror or error}.",
+                advice="Free some room or choose another disk with --to; what was captured before is intact."
+                if full
+                else "Check the folder's owner and permissions, or choose another one with --to.",
+                path=str(path),
+            ) from error
+
+
+def sha256(file: Path) -> str:
+    """The SHA-256 of a file, hexadecimal."""
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
