@@ -1,0 +1,48 @@
+"""What pyproject.toml cannot say: the native parts, and the notebooks and captures that travel in a wheel."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from setuptools import Extension, setup
+from setuptools.command.build_py import build_py
+
+HERE = Path(__file__).parent
+
+#: Folders at the top of the clone that a wheel carries under ``forensics/_data`` (see ``forensics.resources``).
+DATA_FOLDERS = ("notebooks", "captures/fastapi")
+
+#: Files inside the package that are not Python: templates, scripts, sources of the native parts, licences.
+DATA_SUFFIXES = (
+    *("html", "j2", "css", "js", "mjs", "svg", "json", "md", "txt", "sql", "proto", "typed"),
+    *("c", "h", "go", "mod", "sum", "rs", "toml", "lock"),
+)
+
+
+def extensions() -> list[Extension]:
+    """The native parts; each is ``optional=True``: without a compiler the Python ones do the work, slower."""
+    return []
+
+
+class BuildPackage(build_py):
+    """``build_py`` that also lays the notebooks and the small captures into the package."""
+
+    def run(self) -> None:
+        super().run()
+        if getattr(self, "editable_mode", False):
+            return  # a checkout has them at its top
+        for name in DATA_FOLDERS:
+            source = HERE / name
+            if not source.is_dir():
+                continue
+            target = Path(self.build_lib) / "forensics" / "_data" / name
+            shutil.rmtree(target, ignore_errors=True)
+            shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__", ".ipynb_checkpoints"))
+
+
+setup(
+    ext_modules=extensions(),
+    cmdclass={"build_py": BuildPackage},
+    package_data={"": [f"*.{suffix}" for suffix in DATA_SUFFIXES] + ["LICENSE*", "*/LICENSE*"]},
+)
