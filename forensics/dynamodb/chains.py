@@ -1,0 +1,150 @@
+"""Reference chains from GC roots to DynamoDB objects: merged, weighted, drawn by others.
+
+A thousand equal paths are one chain; each node says in which room of the program it stands, how many objects
+stand for it and what they retain.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import html
+import json
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import pandas as pd
+
+Room = Literal["root", "application", "framework", "sdk", "dynamodb", "runtime"]
+
+_COLOURS: dict[str, str] = {
+    "root": "#4b5563",
+    "application": "#c2410c",
+    "framework": "#6d28d9",
+    "sdk": "#1d4ed8",
+    "dynamodb": "#047857",
+    "runtime": "#9ca3af",
+}
+
+
+@dataclass(frozen=True)
+class ChainNode:
+    """One place in the merged graph.
+
+    ``objects`` is the number of heap objects that stand here, ``retained_bytes`` what they keep together.
+    """
+
+    id: int
+    label: str
+    room: Room
+    objects: int
+    retained_bytes: int
+    path: str = ""
+    file: str | None = None
+    line: int | None = None
+    examples: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class ChainEdge:
+    """All references between two nodes that have the same label; weighted by number and by bytes."""
+
+    source: int
+    target: int
+    label: str
+    references: int
+    retained_bytes: int
+
+
+@dataclass(frozen=True)
+class ReferenceChains:
+    """The merged graph; node 0 is the virtual root. ``folded`` counts the nodes left out for being small."""
+
+    nodes: tuple[ChainNode, ...]
+    edges: tuple[ChainEdge, ...]
+    folded: int = 0
+
+    def __len__(self) -> int:
+        return len(self.nodes)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The schema ``forensics.chains/1`` as plain JSON types."""
+        return {
+            "schema": "forensics.chains/1",
+            "nodes": [dataclasses.asdict(node) for node in self.nodes],
+            "edges": [dataclasses.asdict(edge) for edge in self.edges],
+            "folded": self.folded,
+        }
+
+    def to_json(self) -> str:
+        """``to_dict`` as text, two spaces of indent."""
+        return json.dumps(self.to_dict(), indent=2, ensure_ascii=False)
+
+    def to_pandas(self) -> pd.DataFrame:
+        """The edges, one row each, with the labels of both ends."""
+        by_id = {node.id: node for node in self.nodes}
+        return pd.DataFrame(
+            [
+                {
+                    "source": by_id[edge.source].label,
+                    "reference": edge.label,
+                    "target": by_id[edge.target].label,
+                    "references": edge.references,
+                    "retained_bytes": edge.retained_bytes,
+                }
+                for edge in self.edges
+            ],
+            columns=["source", "reference", "target", "references", "retained_bytes"],
+        )
+
+    def to_dot(self) -> str:
+        """The graph in Graphviz' language; every label is quoted, nothing of a heap is taken as syntax."""
+        lines = [
+            "digraph chains {",
+            "  rankdir=LR;",
+            '  node [shape=box, style=rounded, fontname="sans-serif"];',
+        ]
+        for node in self.nodes:
+            text = f"{node.label}\n{node.objects:,} objects, {node.retained_bytes:,} bytes"
+            lines.append(f"  n{node.id} [label={_quoted(text)}, color={_quoted(_COLOURS[node.room])}];")
+        heaviest = max((edge.retained_bytes for edge in self.edges), default=0) or 1
+        for edge in self.edges:
+            width = 1 + 4 * edge.retained_bytes / heaviest
+            text = edge.label if edge.references == 1 else f"{edge.label} ×{edge.references:,}"
+            lines.append(f"  n{edge.source} -> n{edge.target} [label={_quoted(text)}, penwidth={width:.1f}];")
+        return "\n".join([*lines, "}"]) + "\n"
+
+    def __str__(self) -> str:
+        children: dict[int, list[ChainEdge]] = {}
+        for edge in sorted(self.edges, key=lambda each: -each.retained_bytes):
+            children.setdefault(edge.source, []).append(edge)
+        by_id = {node.id: node for node in self.nodes}
+        lines: list[str] = []
+        seen: set[int] = set()
+
+        def show(number: int, depth: int, label: str) -> None:
+            node = by_id[number]
+            again = " (above)" if number in seen and children.get(number) else ""
+            how_many = f"{node.objects:,} × " if node.objects > 1 else ""
+            lead = f"{label} → " if label else ""
+            lines.append(f"{'  ' * depth}{lead}{how_many}{node.label}  {node.retained_bytes:,} bytes{again}")
+            if number in seen:
+                return
+            seen.add(number)
+            for edge in children.get(number, []):
+                show(edge.target, depth + 1, edge.label)
+
+        targets = {edge.target for edge in self.edges}
+        for node in self.nodes:
+            if node.id not in targets:
+                show(node.id, 0, "")
+        if self.folded:
+            lines.append(f"… {self.folded:,} smaller places left out")
+        return "\n".join(lines) or "no DynamoDB objects are reachable"
+
+    def _repr_html_(self) -> str:
+        return f"<pre>{html.escape(str(self))}</pre>"
+
+
+def _quoted(text: str) -> str:
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n").replace("\r", "")
+    return f'"{escaped}"'
