@@ -1,0 +1,115 @@
+"""Passes over ReferenceChains before they are drawn: keep what concerns one path, keep it small.
+
+Each pass is a plain function ``ReferenceChains -> ReferenceChains``; what it leaves out is added to ``folded``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from forensics.dynamodb.chains import ChainEdge, ChainNode, ReferenceChains
+from forensics.findings import Finding
+
+__all__ = ["from_finding", "only_path", "smallest"]
+
+
+def smallest(chains: ReferenceChains, limit: int) -> ReferenceChains:
+    """At most ``limit`` nodes: the heaviest, with every node on a lightest way from a root to them."""
+    if len(chains.nodes) <= limit:
+        return chains
+    parent = _first_parents(chains)
+    kept: set[int] = set()
+    for node in sorted(chains.nodes, key=lambda each: -each.retained_bytes):
+        way = _way(node.id, parent)
+        if len(kept.union(way)) > limit:
+            continue
+        kept.update(way)
+    return _keep(chains, kept)
+
+
+def only_path(chains: ReferenceChains, path: str) -> ReferenceChains | None:
+    """The node that stands for ``path``, its ways from the roots and what hangs below; None if there is none."""
+    home = [node for node in chains.nodes if node.path == path]
+    if not home:
+        stems = (".", "[", "'", " ")
+        home = [node for node in chains.nodes if node.path and node.path.startswith(path)]
+        home = [node for node in home if node.path[len(path) :].startswith(stems)]
+        home = sorted(home, key=lambda node: len(node.path))[:1]
+    if not home:
+        return None
+    start = {home[0].id}
+    above = _closure(start, ((edge.target, edge.source) for edge in chains.edges))
+    below = _closure(start, ((edge.source, edge.target) for edge in chains.edges))
+    return _keep(chains, above | below)
+
+
+def from_finding(finding: Finding) -> ReferenceChains:
+    """The chain a finding tells by itself, as a graph: for captures whose chains do not reach its retainer."""
+    steps = finding.retainer.chain or (finding.retainer.path,)
+    last = len(steps) - 1
+    nodes = tuple(
+        ChainNode(
+            id=index,
+            label=step,
+            room="root" if index == 0 and last else "application",
+            objects=1,
+            retained_bytes=finding.retained_bytes,
+            path=finding.retainer.path if index == last else "",
+            file=finding.retainer.file if index == last else None,
+            line=finding.retainer.line if index == last else None,
+        )
+        for index, step in enumerate(steps)
+    )
+    if finding.dynamodb:
+        held = finding.dynamodb
+        source = " ".join(filter(None, [held.operation, held.table and f"on {held.table}"]))
+        noun = f"DynamoDB {held.kind}" + (f" from {source}" if source else "")
+        nodes += (ChainNode(last + 1, noun, "dynamodb", held.count, finding.retained_bytes),)
+    edges = tuple(ChainEdge(a.id, b.id, "", b.objects, b.retained_bytes) for a, b in zip(nodes, nodes[1:]))
+    return ReferenceChains(nodes, edges)
+
+
+def _first_parents(chains: ReferenceChains) -> dict[int, int]:
+    """For every node a parent on a shortest way from a root (breadth first, heaviest edges first)."""
+    children: dict[int, list[int]] = {}
+    for edge in sorted(chains.edges, key=lambda each: -each.retained_bytes):
+        children.setdefault(edge.source, []).append(edge.target)
+    targets = {edge.target for edge in chains.edges}
+    queue = [node.id for node in chains.nodes if node.id not in targets] or [chains.nodes[0].id]
+    parent: dict[int, int] = {}
+    seen = set(queue)
+    for node in queue:
+        for child in children.get(node, []):
+            if child not in seen:
+                seen.add(child)
+                parent[child] = node
+                queue.append(child)
+    return parent
+
+
+def _way(node: int, parent: dict[int, int]) -> list[int]:
+    way = [node]
+    while way[-1] in parent:
+        way.append(parent[way[-1]])
+    return way
+
+
+def _closure(start: set[int], pairs: Iterable[tuple[int, int]]) -> set[int]:
+    onwards: dict[int, list[int]] = {}
+    for source, target in pairs:
+        onwards.setdefault(source, []).append(target)
+    seen, stack = set(start), list(start)
+    while stack:
+        for other in onwards.get(stack.pop(), []):
+            if other not in seen:
+                seen.add(other)
+                stack.append(other)
+    return seen
+
+
+def _keep(chains: ReferenceChains, kept: set[int]) -> ReferenceChains:
+    return ReferenceChains(
+        nodes=tuple(node for node in chains.nodes if node.id in kept),
+        edges=tuple(edge for edge in chains.edges if edge.source in kept and edge.target in kept),
+        folded=chains.folded + sum(node.id not in kept for node in chains.nodes),
+    )

@@ -1,0 +1,95 @@
+"""Layers for a small directed graph: roots in the first layer, every edge pointing onwards where it can.
+
+The method is Sugiyama's (Sugiyama, Tagawa, Toda 1981) cut down to what a few dozen nodes need: longest-path
+layering on the graph without its back edges, then a few barycentre sweeps against crossings.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+Layers = list[list[int]]
+
+
+def layers(nodes: Sequence[int], edges: Iterable[tuple[int, int]]) -> Layers:
+    """Lists of node ids, one a layer, in drawing order.
+
+    Parameters
+    ----------
+    nodes : ids in order of preference (the heaviest first)
+    edges : (source, target) pairs of ids; edges to unknown ids and loops are ignored
+    """
+    known = set(nodes)
+    pairs = sorted({(a, b) for a, b in edges if a != b and a in known and b in known})
+    forward = _without_back_edges(nodes, pairs)
+    depth = _longest_path(nodes, forward)
+    result: Layers = [[] for _ in range(max(depth.values(), default=-1) + 1)]
+    for node in nodes:
+        result[depth[node]].append(node)
+    return _untangle(result, forward)
+
+
+def _without_back_edges(nodes: Sequence[int], pairs: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    children: dict[int, list[int]] = {node: [] for node in nodes}
+    for source, target in pairs:
+        children[source].append(target)
+    targets = {target for _, target in pairs}
+    state: dict[int, int] = {}
+    kept: list[tuple[int, int]] = []
+    for start in [*(node for node in nodes if node not in targets), *nodes]:
+        if start in state:
+            continue
+        state[start] = 1
+        stack = [(start, iter(children[start]))]
+        while stack:
+            node, rest = stack[-1]
+            for child in rest:
+                if state.get(child) == 1:
+                    continue
+                kept.append((node, child))
+                if child not in state:
+                    state[child] = 1
+                    stack.append((child, iter(children[child])))
+                    break
+            else:
+                state[node] = 2
+                stack.pop()
+    return kept
+
+
+def _longest_path(nodes: Sequence[int], edges: list[tuple[int, int]]) -> dict[int, int]:
+    depth = dict.fromkeys(nodes, 0)
+    for _ in nodes:
+        moved = False
+        for source, target in edges:
+            if depth[target] <= depth[source]:
+                depth[target] = depth[source] + 1
+                moved = True
+        if not moved:
+            break
+    return depth
+
+
+def _untangle(result: Layers, edges: list[tuple[int, int]]) -> Layers:
+    parents: dict[int, list[int]] = {}
+    children: dict[int, list[int]] = {}
+    for source, target in edges:
+        parents.setdefault(target, []).append(source)
+        children.setdefault(source, []).append(target)
+    for sweep in range(4):
+        downwards = sweep % 2 == 0
+        order = range(1, len(result)) if downwards else range(len(result) - 2, -1, -1)
+        neighbours = parents if downwards else children
+        for index in order:
+            place = {
+                node: position / max(len(layer) - 1, 1) if len(layer) > 1 else 0.5
+                for layer in result
+                for position, node in enumerate(layer)
+            }
+
+            def centre(node: int, place: dict[int, float] = place) -> float:
+                near = neighbours.get(node)  # noqa: B023 - used within this turn of the loop only
+                return sum(place[other] for other in near) / len(near) if near else place[node]
+
+            result[index] = sorted(result[index], key=centre)
+    return result
