@@ -10,7 +10,7 @@ from setuptools.command.build_py import build_py
 
 HERE = Path(__file__).parent
 
-#: Folders at the top of the clone that a wheel carries under ``forensics/_data`` (see ``forensics.resources``).
+#: Folders of the clone that a wheel carries under ``forensics/_data`` (see ``forensics.resources``).
 DATA_FOLDERS = ("notebooks", "captures/fastapi")
 
 #: Files inside the package that are not Python: templates, scripts, sources of the native parts, licences.
@@ -29,6 +29,7 @@ class BuildPackage(build_py):
     """``build_py`` that also lays the notebooks and the small captures into the package."""
 
     def run(self) -> None:
+        """Build as usual, then copy."""
         super().run()
         if getattr(self, "editable_mode", False):
             return  # a checkout has them at its top
@@ -38,7 +39,9 @@ class BuildPackage(build_py):
                 continue
             target = Path(self.build_lib) / "forensics" / "_data" / name
             shutil.rmtree(target, ignore_errors=True)
-            shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__", ".ipynb_checkpoints"))
+            shutil.copytree(
+                source, target, ignore=shutil.ignore_patterns("__pycache__", ".ipynb_checkpoints")
+            )
 
 
 setup(

@@ -1,0 +1,1 @@
+"""Orders: what customers bought, read from DynamoDB and served over HTTP."""
