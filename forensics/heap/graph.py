@@ -1,26 +1,37 @@
 """HeapGraph: one snapshot of a heap as plain arrays, the same model for every runtime that has objects.
 
 Objects are numbered 0…n-1 in the order of the arrays; ``targets[offsets[i]:offsets[i + 1]]`` are the objects
-that object *i* refers to (compressed sparse rows).
+that object *i* refers to (compressed sparse rows). Weak references stand among them and hold nothing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import pyarrow as pa
 
 from forensics.agent.stream import EdgeKind, ObjectFlag, RootKind
 
-__all__ = ["EdgeKind", "HeapGraph", "ObjectFlag", "RootKind"]
+from . import checks
+from .compiled import frozen
+from .edge import Edge, edge_at, label_text
+from .reach import Incoming
+
+if TYPE_CHECKING:
+    from .dominator_tree import DominatorTree
+    from .paths import Path
+
+__all__ = ["Edge", "EdgeKind", "HeapGraph", "ObjectFlag", "RootKind"]
+
+T = TypeVar("T")
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class HeapGraph:
-    """An object graph; arrays may be read-only views of a memory map.
+    """An object graph; arrays may be read-only views of a memory map. They are checked once, when it is made.
 
     Attributes
     ----------
@@ -43,6 +54,10 @@ class HeapGraph:
     frames, code : pyarrow tables (object, thread_id, thread_name, depth, function, file, line) and
         (object, qualname, file, first_line)
     meta : runtime, version, pid, time of the snapshot, values (masked, full, none), memory_limit
+
+    Raises
+    ------
+    GraphError : arrays that do not fit together, indices out of range, negative sizes, objects without a root.
     """
 
     offsets: np.ndarray
@@ -67,3 +82,235 @@ class HeapGraph:
     code: pa.Table
     meta: Mapping[str, Any] = field(default_factory=dict)
     _memo: dict[str, Any] = field(default_factory=dict, repr=False)
+
+    def __post_init__(self) -> None:
+        checks.check(self)
+        for each in fields(self):
+            array = getattr(self, each.name)
+            # A column that was not given is one number repeated without taking memory: it stays as it is.
+            if isinstance(array, np.ndarray) and not (array.size > 1 and array.strides == (0,)):
+                object.__setattr__(self, each.name, frozen(array))
+
+    @classmethod
+    def from_arrays(
+        cls,
+        offsets: Any,
+        targets: Any,
+        sizes: Any,
+        roots: Any,
+        *,
+        kinds: Any = None,
+        labels: Any = None,
+        addresses: Any = None,
+        types: Any = None,
+        type_names: Sequence[str] | pa.Array = ("object",),
+        strings: Sequence[str] | pa.Array = (),
+        flags: Any = None,
+        lengths: Any = None,
+        capacities: Any = None,
+        texts: Any = None,
+        value_hashes: Any = None,
+        value_classes: Any = None,
+        root_kinds: Any = None,
+        root_names: Any = None,
+        frames: pa.Table | None = None,
+        code: pa.Table | None = None,
+        meta: Mapping[str, Any] | None = None,
+    ) -> HeapGraph:
+        """A graph of arrays (or lists) of whole numbers; only the first four are needed.
+
+        Parameters
+        ----------
+        offsets, targets, sizes, roots : int64[n + 1], int32[m], int64[n] bytes, int32[k]; kept as views where they
+            have these types already
+        kinds … meta : as the attributes of the class; what is left out takes no memory: references are INTERNAL and
+            nameless, objects have the first type, no value, and their index as their address is not invented
+
+        Raises
+        ------
+        GraphError : see the class.
+        """
+        from . import columns
+
+        offsets = checks.integers("offsets", offsets, np.int64)
+        targets = checks.integers("targets", targets, np.int32)
+        sizes = checks.integers("sizes", sizes, np.int64)
+        roots = checks.integers("roots", roots, np.int32)
+        n, m, k = len(sizes), len(targets), len(roots)
+
+        def column(
+            name: str, values: Any, dtype: type[np.integer[Any]], length: int, absent: int
+        ) -> np.ndarray:
+            if values is None:
+                return np.broadcast_to(dtype(absent), length)
+            return checks.integers(name, values, dtype)
+
+        return cls(
+            offsets=offsets,
+            targets=targets,
+            shallow_sizes=sizes,
+            root_objects=roots,
+            kinds=column("kinds", kinds, np.uint8, m, EdgeKind.INTERNAL),
+            labels=column("labels", labels, np.int32, m, -1),
+            addresses=column("addresses", addresses, np.uint64, n, 0),
+            types=column("types", types, np.int32, n, 0),
+            flags=column("flags", flags, np.uint16, n, 0),
+            lengths=column("lengths", lengths, np.int64, n, 0),
+            capacities=column("capacities", capacities, np.int32, n, 0),
+            texts=column("texts", texts, np.int32, n, -1),
+            value_hashes=column("value_hashes", value_hashes, np.uint64, n, 0),
+            value_classes=column("value_classes", value_classes, np.uint16, n, 0),
+            type_names=checks.texts("type_names", type_names),
+            strings=checks.texts("strings", strings),
+            root_kinds=column("root_kinds", root_kinds, np.uint8, k, RootKind.OTHER),
+            root_names=column("root_names", root_names, np.int32, k, -1),
+            frames=columns.frames() if frames is None else frames,
+            code=columns.code() if code is None else code,
+            meta=meta or {},
+        )
+
+    # -- size and words ------------------------------------------------------------------------------------------
+
+    def __len__(self) -> int:
+        return len(self.shallow_sizes)
+
+    def __repr__(self) -> str:
+        kind = f"{self.meta['runtime']}, " if "runtime" in self.meta else ""
+        return (
+            f"HeapGraph({kind}{len(self):,} objects, {self.n_references:,} references, "
+            f"{len(self.root_objects):,} roots, {int(self.shallow_sizes.sum()):,} bytes)"
+        )
+
+    @property
+    def n_references(self) -> int:
+        """How many references there are, weak ones included."""
+        return len(self.targets)
+
+    def type_name(self, i: int) -> str:
+        """``module.qualname`` of the type of object *i*; builtins without their module."""
+        return str(self.type_names[int(self.types[checks.object_id(self, i)])].as_py())
+
+    def type_id(self, name: str) -> int:
+        """The index of a type in ``type_names``, -1 where no object of this graph can have it."""
+        known = self._once(
+            "type_ids", lambda: {name: i for i, name in enumerate(self.type_names.to_pylist())}
+        )
+        return int(known.get(name, -1))
+
+    def objects_of_type(self, name: str) -> np.ndarray:
+        """The objects of exactly this type, ascending; int32, empty where there are none."""
+        wanted = np.flatnonzero(np.asarray(self.type_names.to_pylist(), dtype=object) == name)
+        if not wanted.size:
+            return np.empty(0, np.int32)
+        return np.flatnonzero(np.isin(self.types, wanted)).astype(np.int32)
+
+    def text(self, i: int) -> str | None:
+        """The value of object *i* (text, decimal digits, …) where it was kept, else None."""
+        index = int(self.texts[checks.object_id(self, i)])
+        return None if index < 0 else str(self.strings[index].as_py())
+
+    def preview(self, i: int) -> str:
+        """What a person needs to see of object *i* in a line: its value, its keys, or its type and size."""
+        from .preview import preview
+
+        return preview(self, checks.object_id(self, i))
+
+    # -- references ------------------------------------------------------------------------------------------------
+
+    def edges_of(self, i: int) -> Iterator[Edge]:
+        """The references of object *i*, one at a time (a list of a million stays an array on this side)."""
+        i = checks.object_id(self, i)
+        for e in range(int(self.offsets[i]), int(self.offsets[i + 1])):
+            yield edge_at(self, e, i)
+
+    def label_text(self, edge: Edge | int) -> str:
+        """What a reference is called: an attribute's name, a key's text, a position; empty where it has no name."""
+        return edge.label_text if isinstance(edge, Edge) else label_text(self, int(edge))
+
+    def children_by_key(self, i: int) -> dict[str, int]:
+        """What a dict holds by its keys, or an instance by its attributes and slots: text of the key -> object.
+
+        An instance's ``__dict__`` is looked into. Keys that are not text are written as their preview.
+        """
+        from .edge import children_by_key
+
+        return children_by_key(self, checks.object_id(self, i))
+
+    def incoming(self) -> Incoming:
+        """The references by target; int64[n + 1], int32[m], int64[m] more memory, computed once."""
+        from .reach import invert
+
+        return self._once("incoming", lambda: Incoming(*map(frozen, invert(self.offsets, self.targets))))
+
+    # -- what holds what -------------------------------------------------------------------------------------------
+
+    def reachable(self) -> np.ndarray:
+        """bool[n], read-only: alive from a root without weak references."""
+        return self._once("reachable", lambda: frozen(self.alive_without()))
+
+    def alive_without(self, objects: Any = (), references: Any = ()) -> np.ndarray:
+        """bool[n], new: what stays alive once these objects and these references (indices) are gone."""
+        from .reach import reach
+
+        blocked = np.unique(checks.object_ids(self, objects)) if len(objects) else np.empty(0, np.int32)
+        cut = np.unique(np.asarray(references, dtype=np.int64))
+        return reach(
+            self.offsets, self.targets, self.strong_kinds(), self.root_objects, frozen(blocked), frozen(cut)
+        )
+
+    def strong_kinds(self) -> np.ndarray:
+        """``kinds`` where some reference is weak, else an empty array: the compiled loops then need not look."""
+
+        def compute() -> np.ndarray:
+            absent = self.kinds.strides == (0,)
+            weak = self.kinds[:1] == EdgeKind.WEAK if absent else self.kinds == EdgeKind.WEAK
+            return frozen(self.kinds if weak.any() else np.empty(0, np.uint8))
+
+        return self._once("strong_kinds", compute)
+
+    def dominator_tree(self) -> DominatorTree:
+        """Who is the last one that holds whom, as a tree."""
+        from .dominator_tree import DominatorTree
+
+        return self._once("dominator_tree", lambda: DominatorTree.of(self))
+
+    def immediate_dominators(self) -> np.ndarray:
+        """int32[n], read-only; -1: dominated by the virtual root alone, -2: unreachable."""
+        return self.dominator_tree().immediate
+
+    def retained_sizes(self) -> np.ndarray:
+        """int64[n], read-only, bytes freed if the object went; 0 where it is unreachable."""
+        return self.dominator_tree().retained_sizes
+
+    def retained_size_of(self, ids: int | Iterable[int]) -> int:
+        """Bytes freed if all of these objects went together: what only they hold, by a virtual root over the rest.
+
+        More than the sum of their retained sizes where they share what nobody else has; each is counted once.
+        """
+        from .reach import bytes_of
+
+        ids = checks.object_ids(self, ids)
+        if len(ids) == 1:
+            return int(self.retained_sizes()[ids[0]])
+        alive = self.alive_without(ids)
+        return int(self.live_bytes() - bytes_of(self.shallow_sizes, alive))
+
+    def live_bytes(self) -> int:
+        """Bytes of everything that is alive."""
+        from .reach import bytes_of
+
+        return int(self._once("live_bytes", lambda: bytes_of(self.shallow_sizes, self.reachable())))
+
+    def paths_to_roots(self, i: int, limit: int = 5) -> list[Path]:
+        """The shortest path from a root to object *i*, and up to ``limit`` different ones."""
+        from .paths import paths_to_roots
+
+        return paths_to_roots(self, checks.object_id(self, i), limit)
+
+    # -- inside ----------------------------------------------------------------------------------------------------
+
+    def _once(self, name: str, compute: Callable[[], T]) -> T:
+        """The result of ``compute``, kept for the life of the graph."""
+        if name not in self._memo:
+            self._memo[name] = compute()
+        return self._memo[name]
