@@ -19,6 +19,7 @@ kind    name       payload
 ``C``   code       count x ``CODE`` (32 bytes)
 ``F``   frames     count x ``FRAME`` (40 bytes); the frame itself is an object of type ``frame``
 ``R``   roots      count x (u64 address, u32 name string id, u8 ``RootKind``, u8[3] zero)
+``X``   error      one JSON object: error; the walker failed and nothing follows
 ``N``   end        one JSON object: objects, edges, seconds; a stream without it was cut short
 ======  =========  ======================================================================================
 
@@ -154,7 +155,7 @@ class StreamWriter:
                 self._counts[kind] = 0
 
     def json_block(self, kind, record):
-        """Write a block that holds one JSON object (``H`` and ``N``)."""
+        """Write a block that holds one JSON object (``H``, ``X`` and ``N``)."""
         raw = json.dumps(record).encode()
         self._write(BLOCK.pack(kind[0], 1, len(raw)))
         self._write(raw)

@@ -1,0 +1,209 @@
+"""The agent's server: a daemon thread that answers one JSON line per connection on a unix socket.
+
+A request is one line, ``{"verb": …}``; the answer is one line, or for ``snapshot`` the walker's stream
+(see ``stream.py``), or one line ``{"error": …}``. Only root and the service's own user are answered.
+"""
+
+import json
+import os
+import platform
+import socket
+import stat
+import struct
+import sys
+import threading
+
+_PEER = struct.Struct("3i")
+_state = {"thread": None, "listener": None, "path": None, "pid": None}
+
+
+def socket_path(pid, root=""):
+    """Where the agent of process ``pid`` listens; ``root`` is ``/proc/PID/root`` for a look from outside.
+
+    ``pid`` is the process id as the target itself sees it (the last ``NSpid`` of ``/proc/PID/status``).
+    """
+    return "{}/tmp/.forensics-agent/{}.sock".format(root, pid)
+
+
+def serving():
+    """Whether this process's agent is up."""
+    thread = _state["thread"]
+    return _state["pid"] == os.getpid() and thread is not None and thread.is_alive()
+
+
+def start():
+    """Listen, once per process; returns the socket's path. Cheap: one thread that sleeps in ``accept``."""
+    if serving():
+        return _state["path"]
+    first_time = _state["pid"] is None
+    path = socket_path(os.getpid())
+    listener = _listen(path)
+    thread = threading.Thread(target=_serve, args=(listener,), name="forensics-agent", daemon=True)
+    _state.update(thread=thread, listener=listener, path=path, pid=os.getpid())
+    thread.start()
+    if first_time:
+        # Prefork servers import the application in the master: each worker needs a socket of its own.
+        os.register_at_fork(after_in_child=_restart_in_worker)
+    return path
+
+
+def stop():
+    """Stop listening and remove the socket."""
+    if serving():
+        listener = _state["listener"]
+        _state.update(thread=None, listener=None, pid=0)
+        # shutdown() wakes the thread out of accept(); close() alone would not.
+        with _quiet():
+            listener.shutdown(socket.SHUT_RDWR)
+        listener.close()
+        with _quiet():
+            os.unlink(_state["path"])
+
+
+def _quiet():
+    import contextlib
+
+    return contextlib.suppress(OSError)
+
+
+def _listen(path):
+    folder = os.path.dirname(path)
+    with _quiet():
+        # Like /tmp itself: anybody may make a socket there, nobody may remove another's.
+        os.mkdir(folder)
+        os.chmod(folder, 0o1777)
+    found = os.lstat(folder)
+    if not stat.S_ISDIR(found.st_mode) or (
+        found.st_uid not in (0, os.getuid()) and not found.st_mode & stat.S_ISVTX
+    ):
+        raise OSError("{} is not a folder that the agent can trust".format(folder))
+    with _quiet():
+        os.unlink(path)
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
+    listener.bind(path)
+    os.chmod(path, 0o600)
+    listener.listen(4)
+    return listener
+
+
+def _restart_in_worker():
+    from . import walking
+
+    if walking.in_walker_child or _state["pid"] in (0, os.getpid()):
+        return
+    inherited = _state["listener"]
+    _state.update(thread=None, listener=None)
+    if inherited is not None:
+        inherited.close()
+    with _quiet():
+        start()
+
+
+def _serve(listener):
+    while True:
+        try:
+            connection, _ = listener.accept()
+        except OSError:
+            return
+        with connection:
+            try:
+                if _trusted(connection):
+                    _answer(connection)
+            except Exception as error:  # the service must never notice us, whatever went wrong
+                with _quiet():
+                    _send(connection, {"error": "{}: {}".format(type(error).__name__, error)})
+        del connection
+
+
+def _trusted(connection):
+    raw = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _PEER.size)
+    return _PEER.unpack(raw)[1] in (0, os.getuid(), os.geteuid())
+
+
+def _answer(connection):
+    connection.settimeout(10)
+    line = b""
+    while not line.endswith(b"\n"):
+        more = connection.recv(65536)
+        if not more or len(line) > 1 << 20:
+            return
+        line += more
+    connection.settimeout(None)
+    request = json.loads(line.decode())
+    verb = _VERBS.get(request.get("verb"))
+    if verb is None:
+        _send(connection, {"error": "unknown verb {!r}".format(request.get("verb"))})
+        return
+    answer = verb(request, connection)
+    if answer is not None:
+        _send(connection, answer)
+
+
+def _send(connection, answer):
+    connection.sendall(json.dumps(answer).encode() + b"\n")
+
+
+# -- verbs -----------------------------------------------------------------------------------------------------
+
+
+def _ping(request, connection):
+    return {
+        "pid": os.getpid(),
+        "version": platform.python_version(),
+        "implementation": platform.python_implementation(),
+        "executable": sys.executable,
+    }
+
+
+def _modules(request, connection):
+    """Names and files of the imported modules, for the index of sources."""
+    found = []
+    for name, module in list(sys.modules.items()):
+        file = getattr(module, "__dict__", {}).get("__file__") if type(module) is type(sys) else None
+        if isinstance(name, str) and isinstance(file, str):
+            found.append([name, file])
+    return {
+        "modules": found,
+        "path": [entry for entry in sys.path if isinstance(entry, str)],
+        "cwd": os.getcwd(),
+    }
+
+
+def _responses(request, connection):
+    tracing = sys.modules.get("forensics.agent.tracing") or sys.modules.get("_forensics_agent.tracing")
+    return {"installed": tracing is not None, "rows": tracing.rows() if tracing is not None else []}
+
+
+def _snapshot(request, connection):
+    from . import walking
+
+    walking.snapshot(request, connection)
+
+
+def _last(request, connection):
+    from . import walking
+
+    return walking.last_result
+
+
+def _runtime(verb):
+    """A verb that lives in ``process.py``: looked up when it is asked for, so that starting stays cheap."""
+
+    def call(request, connection):
+        from . import process
+
+        return getattr(process, verb)(request)
+
+    return call
+
+
+_VERBS = {
+    "ping": _ping,
+    "modules": _modules,
+    "responses": _responses,
+    "snapshot": _snapshot,
+    "last": _last,
+    "counters": _runtime("counters"),
+    "memray-start": _runtime("memray_start"),
+    "memray-stop": _runtime("memray_stop"),
+}

@@ -1,0 +1,109 @@
+"""Our own snapshots: the Arrow files of one folder, opened by memory map, as a HeapGraph."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from forensics.bundle import SNAPSHOT_SCHEMAS
+from forensics.errors import FormatError
+from forensics.heap import HeapGraph
+
+
+def load(folder: Path) -> HeapGraph:
+    """Open the snapshot in ``folder``; the arrays are read-only views of memory-mapped files.
+
+    Raises
+    ------
+    FormatError : a table is missing, unreadable, or has other columns than ``bundle.SNAPSHOT_SCHEMAS``.
+    """
+    tables = {name: _open(folder / f"{name}.arrow", schema) for name, schema in SNAPSHOT_SCHEMAS.items()}
+    objects, references, roots = tables["objects"], tables["references"], tables["roots"]
+    graph = HeapGraph(
+        offsets=_array(tables["offsets"], "offset"),
+        targets=_array(references, "target"),
+        labels=_array(references, "label"),
+        kinds=_array(references, "kind"),
+        shallow_sizes=_array(objects, "shallow_size"),
+        addresses=_array(objects, "address"),
+        types=_array(objects, "type"),
+        flags=_array(objects, "flags"),
+        lengths=_array(objects, "length"),
+        capacities=_array(objects, "capacity"),
+        texts=_array(objects, "text"),
+        value_hashes=_array(objects, "value_hash"),
+        value_classes=_array(objects, "value_class"),
+        type_names=_column(tables["types"], "name"),
+        strings=_column(tables["strings"], "text"),
+        root_objects=_array(roots, "object"),
+        root_kinds=_array(roots, "kind"),
+        root_names=_array(roots, "name"),
+        frames=tables["frames"],
+        code=tables["code"],
+        meta={**_meta(folder), "folder": str(folder)},
+    )
+    _check(graph, folder)
+    return graph
+
+
+def _check(graph: HeapGraph, folder: Path) -> None:
+    """Indices must fit: a file may be altered and its manifest with it."""
+    n, m = graph.addresses.size, graph.targets.size
+    offsets = graph.offsets
+    fits = offsets.size == n + 1 and offsets[0] == 0 and offsets[-1] == m and graph.kinds.size == m
+    if fits and m:
+        fits = bool(
+            graph.targets.min() >= 0 and graph.targets.max() < n and np.all(offsets[1:] >= offsets[:-1])
+        )
+    if fits and n:
+        fits = bool(graph.types.min() >= 0 and graph.types.max() < len(graph.type_names))
+    if fits and graph.root_objects.size:
+        fits = bool(graph.root_objects.min() >= 0 and graph.root_objects.max() < n)
+    if not fits:
+        raise FormatError(
+            f"The tables in {folder} do not fit together.",
+            advice="The snapshot is damaged; copy the capture again, or take it again.",
+            path=str(folder),
+        )
+
+
+def _meta(folder: Path) -> dict[str, object]:
+    try:
+        return json.loads((folder / "meta.json").read_text())
+    except (OSError, ValueError) as error:
+        raise FormatError(
+            f"{folder / 'meta.json'} cannot be read: {error}.",
+            advice="The snapshot is damaged; copy the capture again, or take it again.",
+            path=str(folder),
+        ) from error
+
+
+def _open(path: Path, schema: pa.Schema) -> pa.Table:
+    try:
+        with pa.memory_map(str(path)) as source:
+            table = pa.ipc.open_file(source).read_all()
+    except (OSError, pa.ArrowInvalid) as error:
+        raise FormatError(
+            f"{path} is not a readable Arrow file: {error}.",
+            advice="The snapshot is damaged; copy the capture again, or take it again.",
+            path=str(path),
+        ) from error
+    if not table.schema.equals(schema):
+        raise FormatError(
+            f"{path} has the columns {table.schema.names}, not {schema.names}.",
+            advice="It was made by another version; take the capture again with this one.",
+            path=str(path),
+        )
+    return table
+
+
+def _column(table: pa.Table, name: str) -> pa.Array:
+    chunks = table.column(name).chunks
+    return chunks[0] if len(chunks) == 1 else table.column(name).combine_chunks()
+
+
+def _array(table: pa.Table, name: str) -> np.ndarray:
+    return _column(table, name).to_numpy(zero_copy_only=False)
