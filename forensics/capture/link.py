@@ -89,7 +89,7 @@ class AgentLink:
         """One snapshot: the stream, and what it cost the target (walker, pause_seconds, child_pid)."""
         with self._connect(None) as connection:
             self._send(connection, "snapshot", request)
-            raw = read_stream(connection.recv, keep_values=keep_values, progress=progress)
+            raw = read_stream(connection.recv, keep_values=keep_values, hash_key=hash_key, progress=progress)
         return raw, self.request("last")
 
     def _connect(self, timeout: float | None) -> socket.socket:

@@ -101,10 +101,6 @@ class ValueTable:
         self._pending: list[bytes] = []
         self._pending_size = 0
 
-    def use_key(self, key: bytes) -> None:
-        """Hash with ``key`` (16 bytes), so that the snapshots of one capture share it."""
-        self._key = struct.unpack("<QQ", key)
-
     def add(self, payload: bytes, count: int) -> None:
         """Take one ``V`` block."""
         buffer = np.frombuffer(payload, np.uint8)

@@ -74,6 +74,7 @@ def read_stream(
     receive: Callable[[int], bytes],
     *,
     keep_values: bool = False,
+    hash_key: bytes | None = None,
     progress: Callable[[int], None] = lambda objects: None,
 ) -> RawSnapshot:
     """Read one stream to its end block.
@@ -82,6 +83,7 @@ def read_stream(
     ----------
     receive : ``socket.recv`` or the like: at most that many bytes, ``b""`` at the end
     keep_values : keep every value's text, not only those short enough to be a name
+    hash_key : 16 bytes shared by the snapshots of one capture, drawn anew by default
     progress : called with the number of objects so far
 
     Raises
@@ -91,7 +93,7 @@ def read_stream(
     source = _Source(receive)
     _check_magic(source)
     raw = RawSnapshot()
-    raw.values = ValueTable(keep_all=keep_values)
+    raw.values = ValueTable(keep_all=keep_values, key=hash_key)
     raw.edges = tempfile.TemporaryFile()  # noqa: SIM115 - closed by whoever resolves the references
     parts: dict[str, list[np.ndarray]] = {kind: [] for kind in "OCFR"}
     objects = 0

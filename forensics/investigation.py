@@ -1,0 +1,311 @@
+"""Capture: an opened capture with everything that can be asked of it, and the verbs that ask it.
+
+This is where the rooms meet: the bundle on disk, the object graphs in it, what the rules make of them. It holds no
+analysis of its own.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from forensics.bundle import Bundle
+from forensics.errors import BundleError
+from forensics.findings import Findings
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from forensics.dynamodb.chains import ReferenceChains
+    from forensics.heap import HeapGraph
+    from forensics.heap.diff import HeapDiff
+    from forensics.rules.evidence import Evidence
+    from forensics.verify import Verification
+
+__all__ = ["Capture", "chains", "diff", "findings", "open_capture", "report", "show", "sql", "verify"]
+
+
+class Snapshots(Sequence["HeapGraph"]):
+    """The object graphs of a capture, each opened by memory map when it is first asked for."""
+
+    def __init__(self, folders: Sequence[Path]) -> None:
+        self._folders = list(folders)
+        self._open: dict[int, HeapGraph] = {}
+
+    def __len__(self) -> int:
+        return len(self._folders)
+
+    def __getitem__(self, index: Any) -> Any:
+        if isinstance(index, slice):
+            return [self[i] for i in range(*index.indices(len(self)))]
+        position = range(len(self))[index]
+        if position not in self._open:
+            from forensics.formats.snapshot import load
+
+            self._open[position] = load(self._folders[position])
+        return self._open[position]
+
+    def __repr__(self) -> str:
+        return f"<{len(self)} snapshots>"
+
+
+class Capture:
+    """A capture that was opened; nothing of it is read before it is asked for."""
+
+    def __init__(self, bundle: Bundle) -> None:
+        self.bundle = bundle
+        self.snapshots = Snapshots([bundle.folder / name for name in _snapshot_names(bundle)])
+
+    # -- what is in it -----------------------------------------------------------------------------------------
+
+    @property
+    def folder(self) -> Path:
+        """Where the capture lies."""
+        return self.bundle.folder
+
+    @property
+    def name(self) -> str:
+        """The folder's name."""
+        return self.bundle.folder.resolve().name
+
+    @property
+    def manifest(self) -> dict[str, Any]:
+        """What was captured, when, how and at what cost."""
+        return self.bundle.manifest
+
+    @property
+    def runtime(self) -> str:
+        """``python``, ``node``, ``go`` or ``rust``."""
+        return str(self.manifest.get("runtime", "unknown"))
+
+    @property
+    def times(self) -> list[float]:
+        """When each snapshot was taken, seconds since the epoch."""
+        return [float(entry["taken_at"]) for entry in self.manifest.get("snapshots", [])]
+
+    @cached_property
+    def process(self) -> pd.DataFrame | None:
+        """Counters of the process over time, or None."""
+        return self._table("process.parquet")
+
+    @cached_property
+    def responses(self) -> pd.DataFrame | None:
+        """What the DynamoDB tracer noted, or None where the service does not run it."""
+        return self._table("responses.parquet")
+
+    @cached_property
+    def sources(self) -> pd.DataFrame | None:
+        """Where the program's names are defined and filled, or None."""
+        return self._table("sources.parquet")
+
+    @property
+    def allocations(self) -> list[Path]:
+        """Allocation profiles as their tools wrote them."""
+        return [self.folder / name for name in self.bundle.names("allocations/")]
+
+    @cached_property
+    def evidence(self) -> Evidence:
+        """Everything the rules may look at."""
+        from forensics.rules.evidence import Evidence
+
+        return Evidence(
+            name=self.name,
+            runtime=self.runtime,
+            snapshots=self.snapshots,
+            times=self.times,
+            process=self.process,
+            responses=self.responses,
+            sources=self.sources,
+            profiles=self.profiles,
+            manifest=self.manifest,
+        )
+
+    @cached_property
+    def profiles(self) -> tuple[Any, ...]:
+        """The allocation profiles in it, loaded."""
+        from forensics.formats import load_profile
+
+        return tuple(load_profile(path) for path in self.allocations)
+
+    # -- the verbs -----------------------------------------------------------------------------------------------
+
+    def findings(self) -> Findings:
+        """Judge the capture; the judgement is kept beside it where the folder can be written."""
+        return self._findings
+
+    @cached_property
+    def _findings(self) -> Findings:
+        from forensics.rules import judge
+
+        judged = judge(self.evidence)
+        if os.access(self.folder, os.W_OK):
+            self.bundle.write("findings.json", lambda path: path.write_text(judged.to_json() + "\n"))
+        return judged
+
+    def diff(self, between: tuple[int, int] | None = None) -> HeapDiff:
+        """What grew over all snapshots, or between two of them."""
+        from forensics.heap.diff import diff as heap_diff
+
+        self._need_snapshots(2)
+        chosen = range(len(self.snapshots)) if between is None else [self._position(i) for i in between]
+        return heap_diff([self.snapshots[i] for i in chosen], times=[self.times[i] for i in chosen])
+
+    def chains(self, snapshot: int = -1) -> ReferenceChains:
+        """The merged reference chains from roots to DynamoDB objects."""
+        from forensics.dynamodb.chains import chains as build
+
+        self._need_snapshots(1)
+        return build(self.snapshots[self._position(snapshot)], sources=self.sources)
+
+    def sql(self, query: str, snapshot: int = -1) -> pd.DataFrame:
+        """Run one SQL query over ``objects``, ``edges`` and ``roots`` of a snapshot."""
+        self._need_snapshots(1)
+        return self.snapshots[self._position(snapshot)].sql(query)
+
+    def report(self, out: str | os.PathLike[str] | None = None, format: str = "html") -> Path:
+        """Write the report; returns its path."""
+        from forensics.report import write_report
+
+        return write_report(self, out, format)
+
+    def investigate(self) -> Any:
+        """Series, two moments, diff, holder, chain and finding, in one notebook cell."""
+        from forensics.plots.investigate import investigate
+
+        return investigate(self)
+
+    # -- looks -----------------------------------------------------------------------------------------------------
+
+    def __repr__(self) -> str:
+        return "\n".join(f"{label:<12}{value}" for label, value in self.summary())
+
+    def _repr_html_(self) -> str:
+        from forensics.report.card import capture_card
+
+        return capture_card(self)
+
+    def summary(self) -> Iterator[tuple[str, str]]:
+        """(label, value) pairs that say what this capture is, for text and HTML alike."""
+        manifest = self.manifest
+        command = " ".join(manifest.get("command_line", []))
+        yield "capture", str(self.folder)
+        yield (
+            "process",
+            f"PID {manifest.get('pid', '?')}, {self.runtime} {manifest.get('runtime_version') or ''}".strip(),
+        )
+        if command:
+            yield "command", command if len(command) <= 100 else command[:99] + "…"
+        for number, entry in enumerate(manifest.get("snapshots", [])):
+            pause = entry.get("pause_seconds")
+            cost = f", paused {pause * 1000:.1f} ms" if pause is not None else ""
+            yield (
+                f"snapshot {number}",
+                f"{entry['objects']:,} objects, {entry['references']:,} references ({entry.get('walker')} walker{cost})",
+            )
+        if self.allocations:
+            yield "profiles", ", ".join(path.name for path in self.allocations)
+        yield "values", _VALUES_SAID.get(str(manifest.get("values")), str(manifest.get("values")))
+        if not manifest.get("complete", True):
+            yield "cut short", str(manifest.get("cut_short", "the capture did not finish"))
+
+    # -- inside ----------------------------------------------------------------------------------------------------
+
+    def _table(self, name: str) -> pd.DataFrame | None:
+        if name not in self.manifest.get("files", {}):
+            return None
+        import pandas as pd
+
+        return pd.read_parquet(self.folder / name)
+
+    def _position(self, index: int) -> int:
+        try:
+            return range(len(self.snapshots))[index]
+        except IndexError:
+            raise BundleError(
+                f"{self.folder} has no snapshot {index}.",
+                advice=f"It has {len(self.snapshots)}, counted from 0.",
+            ) from None
+
+    def _need_snapshots(self, count: int) -> None:
+        if len(self.snapshots) < count:
+            raise BundleError(
+                f"{self.folder} has {len(self.snapshots)} snapshot{'' if len(self.snapshots) == 1 else 's'}; "
+                f"this needs {count}.",
+                advice=f"Take the capture again with --snapshots {max(count, 3)}.",
+            )
+
+
+_VALUES_SAID = {
+    "masked": "masked: lengths, character classes and keyed hashes only",
+    "full": "FULL: this capture holds the values of the service's data",
+    "none": "none taken",
+}
+
+
+def _snapshot_names(bundle: Bundle) -> list[str]:
+    return [str(entry["name"]) for entry in bundle.manifest.get("snapshots", [])]
+
+
+def open_capture(folder: str | os.PathLike[str] | Capture) -> Capture:
+    """Open a capture.
+
+    Raises
+    ------
+    BundleError : there is none, it was altered or cut short in copying, or its format is newer.
+    """
+    return folder if isinstance(folder, Capture) else Capture(Bundle.open(folder))
+
+
+def show(capture: str | os.PathLike[str] | Capture) -> Capture:
+    """What is in a capture; its text and HTML forms are the summary."""
+    return open_capture(capture)
+
+
+def diff(
+    capture: str | os.PathLike[str] | Capture,
+    other: str | os.PathLike[str] | Capture | None = None,
+    *,
+    between: tuple[int, int] | None = None,
+) -> HeapDiff:
+    """What grew in a capture, or from the last snapshot of one capture to the last of another."""
+    opened = open_capture(capture)
+    if other is None:
+        return opened.diff(between)
+    from forensics.heap.diff import diff as heap_diff
+
+    second = open_capture(other)
+    opened._need_snapshots(1)
+    second._need_snapshots(1)
+    return heap_diff([opened.snapshots[-1], second.snapshots[-1]], times=[opened.times[-1], second.times[-1]])
+
+
+def chains(capture: str | os.PathLike[str] | Capture, snapshot: int = -1) -> ReferenceChains:
+    """The merged reference chains from roots to DynamoDB objects."""
+    return open_capture(capture).chains(snapshot)
+
+
+def findings(capture: str | os.PathLike[str] | Capture) -> Findings:
+    """Judge a capture."""
+    return open_capture(capture).findings()
+
+
+def verify(before: str | os.PathLike[str] | Capture, after: str | os.PathLike[str] | Capture) -> Verification:
+    """Did the fix work: numbers per cause, and a verdict."""
+    from forensics.verify import verify as compare
+
+    return compare(open_capture(before).evidence, open_capture(after).evidence)
+
+
+def report(
+    capture: str | os.PathLike[str] | Capture, out: str | os.PathLike[str] | None = None, format: str = "html"
+) -> Path:
+    """Write the findings report (html, md, json or sarif); returns its path."""
+    return open_capture(capture).report(out, format)
+
+
+def sql(capture: str | os.PathLike[str] | Capture, query: str, snapshot: int = -1) -> pd.DataFrame:
+    """Run one SQL query over ``objects``, ``edges`` and ``roots`` of a snapshot."""
+    return open_capture(capture).sql(query, snapshot)
