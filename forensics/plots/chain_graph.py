@@ -5,12 +5,13 @@ Each pass is a plain function ``ReferenceChains -> ReferenceChains``; what it le
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable
 
 from forensics.dynamodb.chains import ChainEdge, ChainNode, ReferenceChains
 from forensics.findings import Finding
 
-__all__ = ["from_finding", "only_path", "smallest"]
+__all__ = ["from_finding", "only_path", "smallest", "without"]
 
 
 def smallest(chains: ReferenceChains, limit: int) -> ReferenceChains:
@@ -43,6 +44,12 @@ def only_path(chains: ReferenceChains, path: str) -> ReferenceChains | None:
     return _keep(chains, above | below)
 
 
+def without(chains: ReferenceChains, dropped: set[int], starts: set[int]) -> ReferenceChains:
+    """The graph less ``dropped`` and less what is then out of reach of ``starts``."""
+    pairs = ((e.source, e.target) for e in chains.edges if not dropped & {e.source, e.target})
+    return _keep(chains, _closure(starts, pairs))
+
+
 def from_finding(finding: Finding) -> ReferenceChains:
     """The chain a finding tells by itself, as a graph: for captures whose chains do not reach its retainer."""
     steps = finding.retainer.chain or (finding.retainer.path,)
@@ -65,7 +72,9 @@ def from_finding(finding: Finding) -> ReferenceChains:
         source = " ".join(filter(None, [held.operation, held.table and f"on {held.table}"]))
         noun = f"DynamoDB {held.kind}" + (f" from {source}" if source else "")
         nodes += (ChainNode(last + 1, noun, "dynamodb", held.count, finding.retained_bytes),)
-    edges = tuple(ChainEdge(a.id, b.id, "", b.objects, b.retained_bytes) for a, b in zip(nodes, nodes[1:]))
+    edges = tuple(
+        ChainEdge(a.id, b.id, "", b.objects, b.retained_bytes) for a, b in itertools.pairwise(nodes)
+    )
     return ReferenceChains(nodes, edges)
 
 

@@ -13,7 +13,7 @@ from forensics.escape import html_text, plain
 from forensics.plots import chain_graph, layout, units
 from forensics.plots.palette import css_variables
 
-WIDTH, HEIGHT, GAP_X, GAP_Y, MARGIN = 268, 62, 26, 46, 10
+WIDTH, HEIGHT, GAP_X, GAP_Y, MARGIN, BEND = 268, 62, 26, 46, 10, 12
 CHARACTERS = 34
 
 STYLE = (
@@ -53,19 +53,17 @@ def chain_svg(
     """
     chains = chain_graph.smallest(chains, limit)
     chains = _at_most_columns(chains, columns)
-    rows = layout.layers(
-        [node.id for node in sorted(chains.nodes, key=lambda each: -each.retained_bytes)],
-        [(edge.source, edge.target) for edge in chains.edges],
-    )
     nodes = {node.id: node for node in chains.nodes}
-    widest = max((len(row) for row in rows), default=1)
-    width = 2 * MARGIN + widest * WIDTH + (widest - 1) * GAP_X
-    height = 2 * MARGIN + len(rows) * HEIGHT + max(len(rows) - 1, 0) * GAP_Y + (22 if chains.folded else 0)
+    picture = _layered(chains)
+    widths = [sum(_width(number) for number in row) + GAP_X * (len(row) - 1) for row in picture.rows]
+    width = 2 * MARGIN + max(widths, default=0)
+    height = 2 * MARGIN + len(widths) * (HEIGHT + GAP_Y) - GAP_Y + (22 if chains.folded else 0)
     at: dict[int, tuple[float, float]] = {}
-    for depth, row in enumerate(rows):
-        left = (width - len(row) * WIDTH - (len(row) - 1) * GAP_X) / 2
-        for place, number in enumerate(row):
-            at[number] = (left + place * (WIDTH + GAP_X), MARGIN + depth * (HEIGHT + GAP_Y))
+    for depth, row in enumerate(picture.rows):
+        left = (width - widths[depth]) / 2
+        for number in row:
+            at[number] = (left, MARGIN + depth * (HEIGHT + GAP_Y))
+            left += _width(number) + GAP_X
     heaviest = max((edge.retained_bytes for edge in chains.edges), default=0) or 1
     identity = f"fx-chain-{next(_counter)}"
     parts = [
@@ -75,29 +73,35 @@ def chain_svg(
         f'<desc id="{identity}-d">{html_text(_in_words(chains))}</desc>',
         STYLE,
     ]
-    parts += [_edge(edge, at, heaviest) for edge in chains.edges if edge.source in at and edge.target in at]
-    parts += [_pill(edge, at) for edge in chains.edges if edge.label and edge.source in at and edge.target in at]
-    parts += [_box(nodes[number], *at[number], here=nodes[number].path == here) for number in at]
+    routes = [(edge, picture.routes.get((edge.source, edge.target))) for edge in chains.edges]
+    parts += [_edge(edge, route, at, heaviest) for edge, route in routes]
+    parts += [_pill(edge, route, at) for edge, route in routes if edge.label]
+    parts += [_box(node, *at[node.id], here=node.path == here) for node in nodes.values()]
     if chains.folded:
         note = f"{units.count(chains.folded, 'smaller place')} left out"
         parts.append(f'<text class="small" x="{MARGIN}" y="{height - 8}">{note}</text>')
     return "".join([*parts, "</svg>"])
 
 
+def _layered(chains: ReferenceChains) -> layout.Layered:
+    by_weight = sorted(chains.nodes, key=lambda each: -each.retained_bytes)
+    return layout.layered([node.id for node in by_weight], [(e.source, e.target) for e in chains.edges])
+
+
+def _width(number: int) -> int:
+    return WIDTH if number >= 0 else BEND
+
+
 def _at_most_columns(chains: ReferenceChains, columns: int) -> ReferenceChains:
     """Drop the lightest nodes of every layer that is too wide, with what only they lead to."""
+    weight = {node.id: node.retained_bytes for node in chains.nodes}
     while True:
-        by_weight = sorted(chains.nodes, key=lambda each: -each.retained_bytes)
-        rows = layout.layers([node.id for node in by_weight], [(e.source, e.target) for e in chains.edges])
-        weight = {node.id: node.retained_bytes for node in chains.nodes}
+        rows = [[number for number in row if number >= 0] for row in _layered(chains).rows]
         wide = next((row for row in rows if len(row) > columns), None)
         if wide is None:
             return chains
         dropped = set(sorted(wide, key=lambda number: -weight[number])[columns:])
-        starts = {number for number in rows[0] if number not in dropped}
-        edges = [e for e in chains.edges if e.source not in dropped and e.target not in dropped]
-        kept = chain_graph._closure(starts, ((e.source, e.target) for e in edges)) - dropped
-        chains = chain_graph._keep(chains, kept)
+        chains = chain_graph.without(chains, dropped, starts=set(rows[0]) - dropped)
 
 
 def _box(node: ChainNode, x: float, y: float, *, here: bool) -> str:
@@ -127,20 +131,33 @@ def _box(node: ChainNode, x: float, y: float, *, here: bool) -> str:
     )
 
 
-def _ends(edge: ChainEdge, at: dict[int, tuple[float, float]]) -> tuple[float, float, float, float]:
-    (ax, ay), (bx, by) = at[edge.source], at[edge.target]
-    return ax + WIDTH / 2, ay + HEIGHT, bx + WIDTH / 2, by - 7
+Route = list[int] | None
 
 
-def _edge(edge: ChainEdge, at: dict[int, tuple[float, float]], heaviest: int) -> str:
-    x1, y1, x2, y2 = _ends(edge, at)
+def _points(edge: ChainEdge, route: Route, at: dict[int, tuple[float, float]]) -> list[tuple[float, float]]:
+    """Where the line passes: out of the lower side of a box, into the upper side of the next."""
+    points = []
+    for number in route or [edge.source, edge.target]:
+        x, y = at[number]
+        centre = x + _width(number) / 2
+        points += [(centre, y), (centre, y + HEIGHT)]
+    points = points[1:-1]
+    points[-1] = (points[-1][0], points[-1][1] - 7)
+    return points
+
+
+def _edge(edge: ChainEdge, route: Route, at: dict[int, tuple[float, float]], heaviest: int) -> str:
     stroke = 1.2 + 3.3 * edge.retained_bytes / heaviest
-    if y2 <= y1:  # backwards: round the right-hand side
+    points = _points(edge, route, at)
+    (x1, y1), (x2, y2) = points[0], points[-1]
+    if route is None:  # backwards: round the right-hand side
         side = max(x1, x2) + WIDTH / 2 + 14
         path = f"M{x1:.0f} {y1:.0f}C{side:.0f} {y1 + 30:.0f} {side:.0f} {y2 - 30:.0f} {x2:.0f} {y2:.0f}"
     else:
-        bend = (y2 - y1) / 2
-        path = f"M{x1:.0f} {y1:.0f}C{x1:.0f} {y1 + bend:.0f} {x2:.0f} {y2 - bend:.0f} {x2:.0f} {y2:.0f}"
+        path = f"M{x1:.0f} {y1:.0f}"
+        for (ax, ay), (bx, by) in itertools.pairwise(points):
+            middle = (ay + by) / 2
+            path += f"C{ax:.0f} {middle:.0f} {bx:.0f} {middle:.0f} {bx:.0f} {by:.0f}"
     words = f"{edge.label or 'refers to'}: {units.count(edge.references, 'reference')}"
     return (
         f'<g><title>{html_text(words)}</title><path class="edge" d="{path}" style="stroke-width:{stroke:.1f}"/>'
@@ -148,14 +165,13 @@ def _edge(edge: ChainEdge, at: dict[int, tuple[float, float]], heaviest: int) ->
     )
 
 
-def _pill(edge: ChainEdge, at: dict[int, tuple[float, float]]) -> str:
-    x1, y1, x2, y2 = _ends(edge, at)
-    text = plain(edge.label, 26)
+def _pill(edge: ChainEdge, route: Route, at: dict[int, tuple[float, float]]) -> str:
+    (x1, y1), (x2, y2) = _points(edge, route, at)[:2]
+    text = plain(edge.label, 24)
     if edge.references > 1:
-        text += f"  ×{edge.references:,}"
-    share = 0.5 if abs(y2 - y1) < HEIGHT + GAP_Y else 0.2
-    x, y = x1 + (x2 - x1) * share, y1 + (y2 - y1) * share
-    half = 3.4 * len(text) + 6
+        text += f" ×{edge.references:,}"
+    x, y = (x1 + x2) / 2, (y1 + y2) / 2
+    half = 3.1 * len(text) + 7
     return (
         f'<rect class="pill" x="{x - half:.0f}" y="{y - 9:.0f}" width="{2 * half:.0f}" height="17" rx="8"/>'
         f'<text class="small" x="{x:.0f}" y="{y + 3.5:.0f}" text-anchor="middle">{html_text(text)}</text>'

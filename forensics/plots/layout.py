@@ -6,27 +6,52 @@ layering on the graph without its back edges, then a few barycentre sweeps again
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
-Layers = list[list[int]]
+Rows = list[list[int]]
 
 
-def layers(nodes: Sequence[int], edges: Iterable[tuple[int, int]]) -> Layers:
-    """Lists of node ids, one a layer, in drawing order.
+@dataclass(frozen=True)
+class Layered:
+    """Where everything goes.
+
+    ``rows`` are lists of ids in drawing order, one a layer; an id below zero is not a node but the place where
+    a long edge passes that layer. ``routes`` names for each edge that points onwards the ids it passes, both
+    ends included; edges that point back have none.
+    """
+
+    rows: Rows
+    routes: dict[tuple[int, int], list[int]]
+
+
+def layered(nodes: Sequence[int], edges: Iterable[tuple[int, int]]) -> Layered:
+    """Lay out a small graph.
 
     Parameters
     ----------
-    nodes : ids in order of preference (the heaviest first)
+    nodes : ids ≥ 0 in order of preference (the heaviest first)
     edges : (source, target) pairs of ids; edges to unknown ids and loops are ignored
     """
     known = set(nodes)
     pairs = sorted({(a, b) for a, b in edges if a != b and a in known and b in known})
     forward = _without_back_edges(nodes, pairs)
     depth = _longest_path(nodes, forward)
-    result: Layers = [[] for _ in range(max(depth.values(), default=-1) + 1)]
+    rows: Rows = [[] for _ in range(max(depth.values(), default=-1) + 1)]
     for node in nodes:
-        result[depth[node]].append(node)
-    return _untangle(result, forward)
+        rows[depth[node]].append(node)
+    routes: dict[tuple[int, int], list[int]] = {}
+    bend = 0
+    for source, target in forward:
+        route = [source]
+        for level in range(depth[source] + 1, depth[target]):
+            bend -= 1
+            rows[level].append(bend)
+            route.append(bend)
+        routes[source, target] = [*route, target]
+    steps = [step for route in routes.values() for step in itertools.pairwise(route)]
+    return Layered(_untangle(rows, steps), routes)
 
 
 def _without_back_edges(nodes: Sequence[int], pairs: list[tuple[int, int]]) -> list[tuple[int, int]]:
@@ -70,7 +95,7 @@ def _longest_path(nodes: Sequence[int], edges: list[tuple[int, int]]) -> dict[in
     return depth
 
 
-def _untangle(result: Layers, edges: list[tuple[int, int]]) -> Layers:
+def _untangle(result: Rows, edges: list[tuple[int, int]]) -> Rows:
     parents: dict[int, list[int]] = {}
     children: dict[int, list[int]] = {}
     for source, target in edges:

@@ -1,1 +1,97 @@
-"""report."""
+"""Reports: one judgement of a capture, laid out for people (HTML, Markdown) and for programs (JSON, SARIF)."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Literal
+
+from forensics.errors import BundleError, ForensicsError
+from forensics.report.material import Material, Reportable, gather
+
+__all__ = ["FORMATS", "Format", "render", "write_report"]
+
+Format = Literal["html", "md", "json", "sarif"]
+
+
+def _html(material: Material) -> str:
+    from forensics.report import page
+
+    return page.render(material)
+
+
+def _markdown(material: Material) -> str:
+    from forensics.report import prose
+
+    return prose.render(material)
+
+
+def _json(material: Material) -> str:
+    from forensics.report import record
+
+    return record.render(material)
+
+
+def _sarif(material: Material) -> str:
+    import json
+
+    from forensics.report.sarif import to_sarif
+
+    return json.dumps(to_sarif(material.findings), indent=2, ensure_ascii=False) + "\n"
+
+
+#: A format is a plain function from the gathered material to text. Each loads its own libraries when called.
+FORMATS: dict[str, Callable[[Material], str]] = {
+    "html": _html,
+    "md": _markdown,
+    "json": _json,
+    "sarif": _sarif,
+}
+
+
+def render(capture: Reportable, format: Format = "html") -> str:
+    """The report of ``capture`` as text.
+
+    Raises
+    ------
+    ForensicsError : the format is unknown.
+    """
+    if format not in FORMATS:
+        raise ForensicsError(
+            f"A report was asked for as {format!r}; known are {', '.join(FORMATS)}.",
+            advice="Choose one of these with --format.",
+            format=format,
+        )
+    return FORMATS[format](gather(capture))
+
+
+def write_report(capture: Reportable, out: str | os.PathLike[str], format: Format = "html") -> Path:
+    """Write the report of ``capture`` to the file ``out``, whole or not at all, readable by its owner only.
+
+    An earlier report of that name is replaced. Returns the path.
+
+    Raises
+    ------
+    ForensicsError : unknown format
+    BundleError : the file cannot be written
+    """
+    text = render(capture, format)
+    path = Path(out)
+    partial: str | None = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, partial = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+        with os.fdopen(handle, "w", encoding="utf-8") as stream:
+            stream.write(text)
+        os.replace(partial, path)
+    except OSError as error:
+        if partial:
+            Path(partial).unlink(missing_ok=True)
+        raise BundleError(
+            f"The report cannot be written to {path}: {error.strerror or error}.",
+            advice="Choose another file with -o, in a folder that you may write to and that has room.",
+            path=str(path),
+        ) from error
+    return path

@@ -1,0 +1,139 @@
+"""What every report is made of, gathered once from a capture; formats only lay it out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Protocol
+
+import pandas as pd
+
+import forensics
+from forensics.dynamodb.chains import ReferenceChains
+from forensics.findings import Findings
+from forensics.plots.charts import Line
+
+__all__ = ["Material", "Reportable", "gather"]
+
+
+class Reportable(Protocol):
+    """What a report asks of a capture; ``forensics.open`` gives one."""
+
+    @property
+    def manifest(self) -> dict[str, Any]: ...  # noqa: D102
+    @property
+    def snapshots(self) -> Sequence[Any]: ...  # noqa: D102
+    @property
+    def times(self) -> Sequence[float]: ...  # noqa: D102
+    @property
+    def process(self) -> pd.DataFrame | None: ...  # noqa: D102
+    def findings(self) -> Findings: ...  # noqa: D102
+    def chains(self) -> ReferenceChains: ...  # noqa: D102
+    def diff(self) -> Any: ...  # noqa: D102
+
+
+@dataclass(frozen=True)
+class Material:
+    """The facts of one report.
+
+    ``heap_bytes`` holds the reachable bytes of each snapshot, ``seconds`` its time since the first counter;
+    ``process_lines`` and ``holder_lines`` are the series of the two charts; ``files`` the checksums.
+    """
+
+    name: str
+    made: datetime
+    tool_version: str
+    manifest: dict[str, Any]
+    findings: Findings
+    chains: ReferenceChains | None
+    seconds: tuple[float, ...]
+    heap_bytes: tuple[int, ...]
+    heap_objects: tuple[int, ...]
+    process_lines: tuple[Line, ...]
+    holder_lines: tuple[Line, ...]
+    files: dict[str, dict[str, Any]]
+    missing: tuple[str, ...] = ()
+
+    @property
+    def taken(self) -> str:
+        """When the capture was made, UTC, or a dash."""
+        when = self.manifest.get("created") or self.manifest.get("time") or self.manifest.get("when")
+        if isinstance(when, int | float):
+            return datetime.fromtimestamp(when, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+        return str(when) if when else "—"
+
+    @property
+    def masked(self) -> str:
+        """``masked``, ``full`` or ``none``."""
+        return str(self.manifest.get("values", "masked"))
+
+
+def gather(capture: Reportable) -> Material:
+    """Ask the capture for everything a report says.
+
+    What a capture does not hold (no counters, a single snapshot, no object graph) is left out and named in
+    ``missing``, so that a report never passes over a gap in silence.
+    """
+    manifest = dict(capture.manifest)
+    snapshots = list(capture.snapshots)
+    process = capture.process
+    times = [float(time) for time in capture.times]
+    start = min(
+        [*times, *([float(process["time"].min())] if process is not None and len(process) else [])] or [0]
+    )
+    seconds = tuple(time - start for time in times)
+    missing: list[str] = []
+    lines: list[Line] = []
+    if process is not None and len(process):
+        since = [float(value) - start for value in process["time"]]
+        for column, name in (("rss", "resident set (RSS)"), ("pss", "proportional set (PSS)")):
+            if column in process and process[column].notna().any():
+                lines.append(Line(name, since, [float(value) for value in process[column]]))
+                break
+    else:
+        missing.append("no process counters: growth is judged from the snapshots alone")
+    heap = [int(graph.shallow_sizes[graph.reachable()].sum()) for graph in snapshots]
+    if len(heap) > 1:
+        lines.append(Line("live heap", seconds, [float(value) for value in heap]))
+    elif snapshots:
+        missing.append("a single snapshot: nothing can be said about growth of single holders")
+    else:
+        missing.append("no object graph: findings rest on allocations and counters")
+    findings = capture.findings()
+    return Material(
+        name=findings.capture or str(manifest.get("name", "capture")),
+        made=datetime.now(UTC),
+        tool_version=forensics.__version__,
+        manifest=manifest,
+        findings=findings,
+        chains=capture.chains() if snapshots else None,
+        seconds=seconds,
+        heap_bytes=tuple(heap),
+        heap_objects=tuple(int(graph.reachable().sum()) for graph in snapshots),
+        process_lines=tuple(lines),
+        holder_lines=_holders(capture, seconds) if len(snapshots) > 1 else (),
+        files=dict(manifest.get("files", {})),
+        missing=tuple(missing),
+    )
+
+
+def _holders(capture: Reportable, seconds: tuple[float, ...], limit: int = 6) -> tuple[Line, ...]:
+    series = sorted(capture.diff().holders, key=lambda each: -float(each.bytes[-1] - each.bytes[0]))
+    return tuple(
+        Line(_name(each), seconds, [float(value) for value in each.bytes]) for each in series[:limit]
+    )
+
+
+def _name(series: Any) -> str:
+    retainer = getattr(series, "retainer", None)
+    return str(getattr(retainer, "path", None) or series.path)
+
+
+def capture_name(manifest: dict[str, Any], fallback: str) -> str:
+    """The last part of where the service was started, for a title."""
+    command = manifest.get("command") or manifest.get("command_line")
+    if isinstance(command, list):
+        command = " ".join(str(part) for part in command)
+    return str(command) if command else Path(fallback).name
