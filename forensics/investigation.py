@@ -201,10 +201,8 @@ class Capture:
         for number, entry in enumerate(manifest.get("snapshots", [])):
             pause = entry.get("pause_seconds")
             cost = f", paused {pause * 1000:.1f} ms" if pause is not None else ""
-            yield (
-                f"snapshot {number}",
-                f"{entry['objects']:,} objects, {entry['references']:,} references ({entry.get('walker')} walker{cost})",
-            )
+            size = f"{entry['objects']:,} objects, {entry['references']:,} references"
+            yield f"snapshot {number}", f"{size} ({entry.get('walker')} walker{cost})"
         if self.allocations:
             yield "profiles", ", ".join(path.name for path in self.allocations)
         yield "values", _VALUES_SAID.get(str(manifest.get("values")), str(manifest.get("values")))

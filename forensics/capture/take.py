@@ -161,4 +161,5 @@ def _leave_what_is_whole(bundle: Bundle, error: BaseException) -> None:
     reason = error.message if isinstance(error, ForensicsError) else type(error).__name__
     bundle.update(cut_short=reason)
     if isinstance(error, ForensicsError):
-        error.advice = f"{done} whole snapshot{'s' if done > 1 else ''} can be read in {bundle.folder}. {error.advice or ''}"
+        readable = f"{done} whole snapshot{'s' if done > 1 else ''} can be read in {bundle.folder}."
+        error.advice = f"{readable} {error.advice or ''}".strip()
