@@ -96,7 +96,7 @@ def low_level_items(offsets, targets, kinds, labels, texts, words, value_class, 
 
 @nb.njit(cache=True)
 def key_objects(offsets, targets, kinds, labels, value_class, is_code_or_tuple):
-    """Per object: in how many dicts it is a key (int32[n]), and whether a tuple or code names it (bool[n])."""
+    """Per object: in how many dicts it is a key (int32[n]); whether a tuple or code names it (bool[n])."""
     n = offsets.size - 1
     uses = np.zeros(n, np.int32)
     literal = np.zeros(n, np.bool_)

@@ -251,7 +251,7 @@ class _Recogniser:
         wanted = np.uint64(mask_of(*words))
         return (self.masks & wanted) == wanted
 
-    # -- the steps ---------------------------------------------------------------------------------------------
+    # -- the steps ----------------------------------------------------------------------------------
 
     def sdk_types(self) -> None:
         kind_of_type = np.zeros(max(1, len(self.type_names)), np.uint8)
@@ -288,9 +288,16 @@ class _Recogniser:
         self.mark(self.is_value, Kind.ATTRIBUTE_VALUE, 0.9, 12)
         colon = pc.fill_null(pc.starts_with(graph.strings, ":"), False).to_numpy(zero_copy_only=False)
         found = kernels.low_level_items(
-            graph.offsets, graph.targets, graph.kinds, graph.labels, graph.texts, self.words, self.value_class,
-            self.is_value, _at_least_one(colon, np.bool_),
-        )  # fmt: skip
+            graph.offsets,
+            graph.targets,
+            graph.kinds,
+            graph.labels,
+            graph.texts,
+            self.words,
+            self.value_class,
+            self.is_value,
+            _at_least_one(colon, np.bool_),
+        )
         self.mark(found == 1, Kind.ITEM, 0.95, 5)
         self.mark(found == 2, Kind.ATTRIBUTE_VALUE, 0.9, 12)
         self.mark(found == 3, Kind.REQUEST, 0.9, 15)
@@ -397,9 +404,16 @@ class _Recogniser:
             graph.offsets, graph.targets, graph.kinds, graph.labels, self.value_class, is_code
         )
         facts, known = kernels.plain_dicts(
-            graph.offsets, graph.targets, graph.kinds, graph.labels, self.value_class, uses, literal, graph.texts,
+            graph.offsets,
+            graph.targets,
+            graph.kinds,
+            graph.labels,
+            self.value_class,
+            uses,
+            literal,
+            graph.texts,
             self.attribute_names,
-        )  # fmt: skip
+        )
         clean, strong = (facts & 1) > 0, (facts & 2) > 0
         shared, literals = (facts & 4) > 0, (facts & 8) > 0
         large = self.counts >= 2

@@ -1,4 +1,4 @@
-"""Small heaps for tests: real Python objects of this process turned into a HeapGraph, values masked as in a capture.
+"""Small heaps for tests: real Python objects of this process as a HeapGraph, values masked as in a capture.
 
     graph = heap(orders_api={"RESPONSES": {"k1": query_response(3)}})
 
@@ -151,7 +151,7 @@ def _graph(builder, values_kept):
     )
 
 
-# -- DynamoDB's shapes, made as botocore makes them: one str object per key name and response -------------------
+# -- DynamoDB's shapes, made as botocore makes them: one str object per key name and response
 
 
 def _fresh(name):
