@@ -83,6 +83,7 @@ class AgentLink:
         self,
         *,
         keep_values: bool = False,
+        hash_key: bytes | None = None,
         progress: Callable[[int], None] = lambda objects: None,
         **request: Any,
     ) -> tuple[RawSnapshot, dict[str, Any]]:
