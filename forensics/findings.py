@@ -9,7 +9,10 @@ import dataclasses
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 SCHEMA = "forensics.findings/1"
 
@@ -91,6 +94,40 @@ class Finding:
     remediation: Remediation = field(default_factory=lambda: Remediation(""))
     references: References = field(default_factory=References)
 
+    @property
+    def place(self) -> str:
+        """``file:line`` of the retainer's definition, or an empty text."""
+        if self.retainer.file is None:
+            return ""
+        return (
+            self.retainer.file if self.retainer.line is None else f"{self.retainer.file}:{self.retainer.line}"
+        )
+
+    def to_text(self) -> str:
+        """The finding as a person reads it in a terminal, eight to twelve lines."""
+        growth = self.growth
+        lines = [
+            f"{self.id}  {self.severity.upper()}  {self.title}  [{self.rule}, confidence {self.confidence:.2f}]"
+        ]
+        where = f" at {self.place}" if self.place else ""
+        lines.append(f"    held by    {self.retainer.path} ({self.retainer.kind}){where}")
+        if self.retainer.also_held_by:
+            lines.append(f"    also by    {', '.join(self.retainer.also_held_by)}")
+        if self.dynamodb is not None:
+            call = (
+                " of ".join(part for part in (self.dynamodb.operation, self.dynamodb.table) if part)
+                or "unknown call"
+            )
+            lines.append(f"    holds      {self.dynamodb.count:,} x {self.dynamodb.kind}, fetched by {call}")
+        lines.append(f"    retains    {self.retained_bytes / 2**20:,.2f} MiB in {self.objects:,} elements")
+        lines.append(f"    growth     {growth_text(growth)}")
+        lines.extend(f"    evidence   {line}" for line in self.evidence)
+        if self.remediation.summary:
+            lines.append(f"    mend       {self.remediation.summary}")
+        if self.references.owasp or self.references.cwe:
+            lines.append(f"    see        {', '.join((*self.references.owasp, *self.references.cwe))}")
+        return "\n".join(lines)
+
     def to_dict(self) -> dict[str, Any]:
         """The finding as plain JSON types; key order is that of the schema."""
         return dataclasses.asdict(self)
@@ -115,6 +152,16 @@ class Finding:
         )
 
 
+def growth_text(growth: Growth) -> str:
+    """A growth in words: shape, KiB a second, time to the limit."""
+    said: str = growth.shape
+    if growth.bytes_per_second:
+        said += f", {growth.bytes_per_second / 2**10:,.1f} KiB/s"
+    if growth.seconds_to_limit is not None:
+        said += f", memory limit in {growth.seconds_to_limit / 3600:,.1f} h"
+    return said
+
+
 @dataclass(frozen=True)
 class Findings:
     """The ranked findings of one capture."""
@@ -131,6 +178,42 @@ class Findings:
 
     def __getitem__(self, index: int) -> Finding:
         return self.findings[index]
+
+    def __str__(self) -> str:
+        if not self.findings:
+            return f"No findings in {self.capture} ({self.snapshots} snapshots)."
+        return "\n\n".join(finding.to_text() for finding in self)
+
+    def __repr__(self) -> str:
+        return str(self)
+
+    def _repr_html_(self) -> str:
+        return self.to_pandas().to_html(index=False, escape=True)
+
+    def to_pandas(self) -> pd.DataFrame:
+        """One row a finding: id, severity, rule, title, holder, place, operation, table, MiB, elements, growth."""
+        import pandas as pd
+
+        return pd.DataFrame(
+            [
+                {
+                    "id": finding.id,
+                    "severity": finding.severity,
+                    "rule": finding.rule,
+                    "title": finding.title,
+                    "held by": finding.retainer.path,
+                    "place": finding.place,
+                    "operation": finding.dynamodb.operation if finding.dynamodb else None,
+                    "table": finding.dynamodb.table if finding.dynamodb else None,
+                    "retained MiB": finding.retained_bytes / 2**20,
+                    "elements": finding.objects,
+                    "growth": finding.growth.shape,
+                    "KiB/s": (finding.growth.bytes_per_second or 0.0) / 2**10,
+                    "confidence": finding.confidence,
+                }
+                for finding in self
+            ]
+        )
 
     def at_least(self, level: Severity) -> tuple[Finding, ...]:
         """The findings whose severity is ``level`` or worse."""

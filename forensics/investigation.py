@@ -209,6 +209,23 @@ class Capture:
         if not manifest.get("complete", True):
             yield "cut short", str(manifest.get("cut_short", "the capture did not finish"))
 
+    def tables(self, limit: int = 10) -> Iterator[tuple[str, pd.DataFrame]]:
+        """(title, table) of what stands out in the last snapshot: types, holders, DynamoDB objects."""
+        if not len(self.snapshots):
+            return
+        graph = self.snapshots[-1]
+        yield "Types by shallow size", graph.census(by="type").to_pandas().head(limit)
+        yield "Holders by retained size", graph.holders(limit=limit).to_pandas()
+        yield "DynamoDB objects", self.recognised.to_pandas().head(limit)
+
+    @cached_property
+    def recognised(self) -> Any:
+        """The DynamoDB objects of the last snapshot."""
+        from forensics.dynamodb.recognise import recognise
+
+        self._need_snapshots(1)
+        return recognise(self.snapshots[-1])
+
     # -- inside ----------------------------------------------------------------------------------------------------
 
     def _table(self, name: str) -> pd.DataFrame | None:
