@@ -89,7 +89,7 @@ def _listen(path):
 def _restart_in_worker():
     from . import walking
 
-    if walking.in_walker_child or _state["pid"] in (0, os.getpid()):
+    if walking.in_walker_child() or _state["pid"] in (0, os.getpid()):
         return
     inherited = _state["listener"]
     _state.update(thread=None, listener=None)

@@ -13,8 +13,8 @@ import warnings
 
 from . import stream
 
-#: True in the forked child that walks; fork hooks of this package stand aside there.
-in_walker_child = False
+#: The thread that is forking a child to walk in; this package's fork hooks stand aside in that child.
+_forking_thread = None
 
 #: What the last snapshot cost the service: walker, pause_seconds, child_pid, error.
 last_result = {}
@@ -128,17 +128,28 @@ def _python_walk(_native, request, connection):
     return {"walker": "python", "pause_seconds": pause, "child_pid": pid}
 
 
+def in_walker_child():
+    """Whether this process is the child that walks; true before ``os.fork`` returns there, for its hooks."""
+    return _forking_thread == threading.get_ident()
+
+
 def _fork():
-    with warnings.catch_warnings():
-        # 3.12 warns about fork in a process with threads; the child only walks and leaves by _exit.
-        warnings.simplefilter("ignore")
-        return os.fork()
+    global _forking_thread
+    _forking_thread = threading.get_ident()
+    pid = -1
+    try:
+        with warnings.catch_warnings():
+            # 3.12 warns about fork in a process with threads; the child only walks and leaves by _exit.
+            warnings.simplefilter("ignore")
+            pid = os.fork()
+    finally:
+        if pid != 0:
+            _forking_thread = None
+    return pid
 
 
 def _be_the_child(work):
     """Run ``work`` in a grandchild, which the service never has to wait for, and leave without clean-up."""
-    global in_walker_child
-    in_walker_child = True
     status = 1
     try:
         if os.fork() == 0:
