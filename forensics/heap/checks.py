@@ -1,4 +1,4 @@
-"""What arrays must be to make a graph; every refusal names the value, where it stands and what would be right.
+"""What arrays must be to make a graph; each refusal names the value, its place, and what would be right.
 
 The compiled loops do not check bounds: nothing gets past here that they could run away with.
 """
@@ -167,7 +167,7 @@ def _check_offsets(offsets: np.ndarray, n: int, m: int) -> None:
     if len(offsets) != n + 1:
         raise GraphError(
             f"offsets has {len(offsets):,} entries; {n:,} sizes need {n + 1:,} of them.",
-            advice="Object i refers to targets[offsets[i]:offsets[i + 1]]; the last one closes the last object.",
+            advice="Object i refers to targets[offsets[i]:offsets[i + 1]]; the last one ends the last object.",
             name="offsets",
             found=len(offsets),
             expected=n + 1,

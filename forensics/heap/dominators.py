@@ -1,8 +1,8 @@
 """Immediate dominators of an object graph, and the bytes each object retains.
 
 Lengauer and Tarjan, "A Fast Algorithm for Finding Dominators in a Flowgraph", ACM TOPLAS 1(1), 1979, with
-path compression (their "simple" LINK and EVAL): O(m log n) for any graph. Semi-NCA would be a little faster on
-random graphs and is quadratic on a linked list whose payloads also hang on a container at its tail, a graph
+path compression (their "simple" LINK and EVAL): O(m log n) for any graph. Semi-NCA would be a little faster
+on random graphs and is quadratic on a linked list whose payloads also hang on a container at its tail, a graph
 that services do build (an LRU order beside the table of its entries).
 
 Everything runs on depth-first numbers: 0 is the virtual root that refers to every root, 1…c are the reachable
@@ -51,7 +51,7 @@ def dominators(
 
 @compiled
 def _number(offsets, targets, kinds, roots):
-    """Depth-first numbers: int32[n + 1] by object (0: not reached); int32[c + 1] object and parent by number."""
+    """Depth-first numbers: int32[n + 1] by object (0: not reached); int32[c + 1] objects, parents by number."""
     n = offsets.size - 1
     number = np.zeros(n + 1, np.int32)
     vertex = np.empty(n + 1, np.int32)
@@ -126,7 +126,10 @@ def _is_root(roots, number, size):
 
 @compiled
 def _compress(v, linked, ancestor, label, semi, stack):
-    """EVAL: the number of least semidominator on the forest path above *v*; those from ``linked`` on are linked."""
+    """EVAL: the number of least semidominator on the forest path above *v*.
+
+    Numbers from ``linked`` on are linked.
+    """
     top = 0
     y = v
     while ancestor[y] >= linked:

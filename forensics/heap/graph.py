@@ -22,7 +22,11 @@ from .reach import Incoming
 
 if TYPE_CHECKING:
     from .dominator_tree import DominatorTree
-    from .paths import Path
+    from .garbage import Garbage
+    from .modules import Modules
+    from .nearest import Nearest
+    from .path import Path
+    from .variables import Variables
 
 __all__ = ["Edge", "EdgeKind", "HeapGraph", "ObjectFlag", "RootKind"]
 
@@ -40,13 +44,13 @@ class HeapGraph:
     shallow_sizes : int64[n], bytes
     root_objects : int32[k]
     kinds : uint8[m], ``EdgeKind``; a WEAK edge holds nothing
-    labels : int32[m]; by kind an index into ``strings`` (ATTRIBUTE, LOCAL, CLOSURE, SLOT, INTERNAL; -1 nameless),
+    labels : int32[m]; by kind an index into ``strings`` (ATTRIBUTE, LOCAL, CLOSURE, SLOT, INTERNAL; -1: none),
         the **object** that is the key (KEY), or a position (ITEM, MEMBER, CODE_CONSTANT)
     addresses : uint64[n]; in V8 the object's id
     types : int32[n], index into ``type_names``
     flags : uint16[n], ``ObjectFlag``
     lengths, capacities : int64[n], int32[n]: elements (or characters) in use and allocated
-    texts : int32[n], index into ``strings`` of the value where it was kept, -1 where it was masked or has none
+    texts : int32[n], index into ``strings`` of the value where it was kept, -1 where masked or without one
     value_hashes : uint64[n], keyed hash of the value (equality within one capture); 0: no value
     value_classes : uint16[n], character classes of a masked value, see ``forensics.capture.masking``
     type_names, strings : pyarrow string arrays
@@ -57,7 +61,7 @@ class HeapGraph:
 
     Raises
     ------
-    GraphError : arrays that do not fit together, indices out of range, negative sizes, objects without a root.
+    GraphError : arrays that do not fit together, indices out of range, negative sizes, no root.
     """
 
     offsets: np.ndarray
@@ -121,10 +125,10 @@ class HeapGraph:
 
         Parameters
         ----------
-        offsets, targets, sizes, roots : int64[n + 1], int32[m], int64[n] bytes, int32[k]; kept as views where they
-            have these types already
-        kinds … meta : as the attributes of the class; what is left out takes no memory: references are INTERNAL and
-            nameless, objects have the first type, no value, and their index as their address is not invented
+        offsets, targets, sizes, roots : int64[n + 1], int32[m], int64[n] bytes, int32[k]; kept as views where
+            they have these types already
+        kinds … meta : as the attributes of the class. What is left out takes no memory: references are INTERNAL
+            and nameless, objects have the first type, the address 0 and no value
 
         Raises
         ------
@@ -169,7 +173,7 @@ class HeapGraph:
             meta=meta or {},
         )
 
-    # -- size and words ------------------------------------------------------------------------------------------
+    # -- size and words ------------------------------------------------------------------------------------
 
     def __len__(self) -> int:
         return len(self.shallow_sizes)
@@ -192,10 +196,8 @@ class HeapGraph:
 
     def type_id(self, name: str) -> int:
         """The index of a type in ``type_names``, -1 where no object of this graph can have it."""
-        known = self._once(
-            "type_ids", lambda: {name: i for i, name in enumerate(self.type_names.to_pylist())}
-        )
-        return int(known.get(name, -1))
+        names = self._once("type_ids", lambda: {n: i for i, n in enumerate(self.type_names.to_pylist())})
+        return int(names.get(name, -1))
 
     def objects_of_type(self, name: str) -> np.ndarray:
         """The objects of exactly this type, ascending; int32, empty where there are none."""
@@ -215,7 +217,7 @@ class HeapGraph:
 
         return preview(self, checks.object_id(self, i))
 
-    # -- references ------------------------------------------------------------------------------------------------
+    # -- references ----------------------------------------------------------------------------------------
 
     def edges_of(self, i: int) -> Iterator[Edge]:
         """The references of object *i*, one at a time (a list of a million stays an array on this side)."""
@@ -224,11 +226,11 @@ class HeapGraph:
             yield edge_at(self, e, i)
 
     def label_text(self, edge: Edge | int) -> str:
-        """What a reference is called: an attribute's name, a key's text, a position; empty where it has no name."""
+        """What a reference is called: an attribute's name, a key's text, a position; empty if it has no name."""
         return edge.label_text if isinstance(edge, Edge) else label_text(self, int(edge))
 
     def children_by_key(self, i: int) -> dict[str, int]:
-        """What a dict holds by its keys, or an instance by its attributes and slots: text of the key -> object.
+        """What a dict holds by its keys, an instance by its attributes and slots: text of the key -> object.
 
         An instance's ``__dict__`` is looked into. Keys that are not text are written as their preview.
         """
@@ -242,7 +244,7 @@ class HeapGraph:
 
         return self._once("incoming", lambda: Incoming(*map(frozen, invert(self.offsets, self.targets))))
 
-    # -- what holds what -------------------------------------------------------------------------------------------
+    # -- what holds what -----------------------------------------------------------------------------------
 
     def reachable(self) -> np.ndarray:
         """bool[n], read-only: alive from a root without weak references."""
@@ -259,7 +261,7 @@ class HeapGraph:
         )
 
     def strong_kinds(self) -> np.ndarray:
-        """``kinds`` where some reference is weak, else an empty array: the compiled loops then need not look."""
+        """``kinds`` where some reference is weak, else an empty array: compiled loops then need not look."""
 
         def compute() -> np.ndarray:
             absent = self.kinds.strides == (0,)
@@ -283,7 +285,7 @@ class HeapGraph:
         return self.dominator_tree().retained_sizes
 
     def retained_size_of(self, ids: int | Iterable[int]) -> int:
-        """Bytes freed if all of these objects went together: what only they hold, by a virtual root over the rest.
+        """Bytes freed if all of these objects went together: what is reached from no root without them.
 
         More than the sum of their retained sizes where they share what nobody else has; each is counted once.
         """
@@ -307,7 +309,58 @@ class HeapGraph:
 
         return paths_to_roots(self, checks.object_id(self, i), limit)
 
-    # -- inside ----------------------------------------------------------------------------------------------------
+    def nearest(self) -> Nearest:
+        """For every object the way from a root that a person would take."""
+        from .nearest import Nearest
+
+        return self._once("nearest", lambda: Nearest.of(self))
+
+    def garbage(self) -> Garbage:
+        """What no root reaches, by the cycles that hold it."""
+        from .garbage import Garbage
+
+        return self._once("garbage", lambda: Garbage.of(self))
+
+    def modules(self) -> Modules:
+        """The modules of the process, and which of them are the program's own."""
+        from .modules import Modules
+
+        return self._once("modules", lambda: Modules.of(self))
+
+    def variables(self) -> Variables:
+        """Every name in every module's namespace."""
+        from .variables import Variables
+
+        return self._once("variables", lambda: Variables.of(self))
+
+    # -- look-ups for the rooms around ---------------------------------------------------------------------
+
+    def slot_labels(self) -> dict[str, np.ndarray]:
+        """The names of slots in use -> their indices in ``strings``."""
+
+        def compute() -> dict[str, np.ndarray]:
+            used = np.unique(self.labels[self.kinds == EdgeKind.SLOT])
+            found: dict[str, list[int]] = {}
+            for index in used[used >= 0].tolist():
+                found.setdefault(self.strings[index].as_py(), []).append(index)
+            return {name: np.array(indices, np.int32) for name, indices in found.items()}
+
+        return self._once("slot_labels", compute)
+
+    def sources_of(self, references: np.ndarray) -> np.ndarray:
+        """int32: the objects that these references (indices) belong to."""
+        return (np.searchsorted(self.offsets, references, side="right") - 1).astype(np.int32)
+
+    def is_strong(self, references: np.ndarray) -> np.ndarray:
+        """bool: which of these references (indices) hold what they refer to."""
+        return self.kinds[references] != EdgeKind.WEAK
+
+    def references_between(self, source: int, target: int) -> np.ndarray:
+        """int64: the indices of all references of one object to another."""
+        begin, end = int(self.offsets[source]), int(self.offsets[source + 1])
+        return begin + np.flatnonzero(self.targets[begin:end] == target)
+
+    # -- inside --------------------------------------------------------------------------------------------
 
     def _once(self, name: str, compute: Callable[[], T]) -> T:
         """The result of ``compute``, kept for the life of the graph."""

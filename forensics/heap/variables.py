@@ -1,0 +1,112 @@
+"""Global variables: which modules refer to an object by name, and which of them defines it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from forensics.agent.stream import EdgeKind
+
+from .names import slot_target
+
+if TYPE_CHECKING:
+    from .graph import HeapGraph
+
+_ORIGIN_RANK = {"application": 0, "library": 1, "stdlib": 2}
+
+
+@dataclass(frozen=True, eq=False)
+class Variables:
+    """Every name in every module's namespace.
+
+    Attributes
+    ----------
+    objects : int32, ascending: what the names refer to
+    namespaces, references : int32, int64: the namespace dict and the reference in it
+    """
+
+    objects: np.ndarray
+    namespaces: np.ndarray
+    references: np.ndarray
+    _graph: HeapGraph
+    _imports: dict[int, frozenset[int]] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, graph: HeapGraph) -> Variables:
+        """Collect them; as many as there are names in modules, not as many as there are objects."""
+        spaces = np.array(sorted(graph.modules().namespaces), np.int32)
+        ranges = [np.arange(graph.offsets[s], graph.offsets[s + 1]) for s in spaces.tolist()]
+        edges = np.concatenate(ranges) if ranges else np.empty(0, np.int64)
+        owners = np.repeat(spaces, [len(r) for r in ranges]) if ranges else np.empty(0, np.int32)
+        named = graph.kinds[edges] == EdgeKind.KEY
+        edges, owners = edges[named], owners[named]
+        order = np.argsort(graph.targets[edges], kind="stable")
+        return cls(graph.targets[edges][order], owners[order], edges[order], graph)
+
+    def best(self, i: int) -> tuple[int, int, int] | None:
+        """(module, namespace dict, reference) of the name that defines object *i*; None where it has no name.
+
+        The program's own modules come first; a function or class belongs where its code was compiled; and a
+        module that imports from the others that also know the object has most likely imported this too.
+        """
+        begin, end = np.searchsorted(self.objects, [i, i + 1])
+        if begin == end:
+            return None
+        modules = self._graph.modules()
+        found = [
+            (modules.namespaces[space], space, reference)
+            for space, reference in zip(
+                self.namespaces[begin:end].tolist(), self.references[begin:end].tolist(), strict=True
+            )
+        ]
+        if len(found) == 1:
+            return found[0]
+        home = self.home(i)
+        rivals = {module for module, _, _ in found}
+
+        def rank(candidate: tuple[int, int, int]) -> tuple[int, int, int, bool, int, str]:
+            module, space, reference = candidate
+            name = modules.names[module]
+            return (
+                _ORIGIN_RANK[modules.origins[module]],
+                space != home,
+                len((self.imports(module) & rivals) - {module}),
+                self._graph.label_text(reference).startswith("_"),
+                name.count("."),
+                name,
+            )
+
+        return min(found, key=rank)
+
+    def home(self, i: int) -> int:
+        """The namespace dict of the module that a function, or a class by its methods, was compiled in; or -1."""
+        graph = self._graph
+        space = slot_target(graph, i, "__globals__")
+        if space >= 0:
+            return space
+        members = slot_target(graph, i, "__dict__") if slot_target(graph, i, "__mro__") >= 0 else -1
+        if members >= 0:
+            for edge in graph.edges_of(members):
+                space = slot_target(graph, edge.target, "__globals__") if edge.kind is EdgeKind.KEY else -1
+                if space >= 0:
+                    return space
+        return -1
+
+    def imports(self, module: int) -> frozenset[int]:
+        """The modules that this one has names from: modules themselves, and homes of its functions and classes."""
+        if module not in self._imports:
+            graph, modules = self._graph, self._graph.modules()
+            space = slot_target(graph, module, "__dict__")
+            found = set()
+            for edge in graph.edges_of(space) if space >= 0 else ():
+                if edge.kind is EdgeKind.KEY:
+                    if edge.target in modules.names:
+                        found.add(edge.target)
+                    else:
+                        home = modules.namespaces.get(self.home(edge.target))
+                        if home is not None and home != module:
+                            found.add(home)
+            self._imports[module] = frozenset(found)
+        return self._imports[module]
