@@ -43,6 +43,7 @@ _PUBLIC = {
     "findings": ("forensics.investigation", "findings"),
     "import_files": ("forensics.formats", "import_files"),
     "lab": ("forensics.lab", "lab"),
+    "load_ipython_extension": ("forensics.magics", "load_ipython_extension"),
     "open": ("forensics.investigation", "open_capture"),
     "plan": ("forensics.capture.plan", "plan"),
     "report": ("forensics.investigation", "report"),

@@ -13,7 +13,16 @@ from typing import Any
 
 import pandas as pd
 
-__all__ = ["csv_cell", "file_name", "frame_for_csv", "hover", "html_text", "markdown", "markdown_code", "plain"]
+__all__ = [
+    "csv_cell",
+    "file_name",
+    "frame_for_csv",
+    "hover",
+    "html_text",
+    "markdown",
+    "markdown_code",
+    "plain",
+]
 
 #: What a spreadsheet takes for a formula when it opens a CSV file (OWASP, "CSV Injection").
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\uff1d", "\uff0b", "\uff0d", "\uff20")

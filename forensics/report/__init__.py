@@ -6,14 +6,11 @@ import os
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Literal
 
 from forensics.errors import BundleError, ForensicsError
 from forensics.report.material import Material, Reportable, gather
 
-__all__ = ["FORMATS", "Format", "render", "write_report"]
-
-Format = Literal["html", "md", "json", "sarif"]
+__all__ = ["FORMATS", "render", "write_report"]
 
 
 def _html(material: Material) -> str:
@@ -51,7 +48,7 @@ FORMATS: dict[str, Callable[[Material], str]] = {
 }
 
 
-def render(capture: Reportable, format: Format = "html") -> str:
+def render(capture: Reportable, format: str = "html") -> str:
     """The report of ``capture`` as text.
 
     Raises
@@ -67,10 +64,13 @@ def render(capture: Reportable, format: Format = "html") -> str:
     return FORMATS[format](gather(capture))
 
 
-def write_report(capture: Reportable, out: str | os.PathLike[str], format: Format = "html") -> Path:
+def write_report(
+    capture: Reportable, out: str | os.PathLike[str] | None = None, format: str = "html"
+) -> Path:
     """Write the report of ``capture`` to the file ``out``, whole or not at all, readable by its owner only.
 
-    An earlier report of that name is replaced. Returns the path.
+    By default ``out`` is ``report.html`` (``.md`` …) in the working directory. An earlier report of that name is
+    replaced. Returns the path.
 
     Raises
     ------
@@ -78,7 +78,7 @@ def write_report(capture: Reportable, out: str | os.PathLike[str], format: Forma
     BundleError : the file cannot be written
     """
     text = render(capture, format)
-    path = Path(out)
+    path = Path(f"report.{format}" if out is None else out)
     partial: str | None = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

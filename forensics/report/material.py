@@ -59,10 +59,16 @@ class Material:
     @property
     def taken(self) -> str:
         """When the capture was made, UTC, or a dash."""
-        when = self.manifest.get("created") or self.manifest.get("time") or self.manifest.get("when")
-        if isinstance(when, int | float):
-            return datetime.fromtimestamp(when, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
-        return str(when) if when else "—"
+        when = self.manifest.get("taken_at")
+        if not isinstance(when, int | float):
+            return str(when) if when else "—"
+        return datetime.fromtimestamp(when, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+
+    @property
+    def secrets(self) -> dict[str, int]:
+        """What looked like a secret in the last snapshot, counted by kind before it was masked."""
+        snapshots = self.manifest.get("snapshots") or [{}]
+        return {str(kind): int(number) for kind, number in (snapshots[-1].get("secrets") or {}).items()}
 
     @property
     def masked(self) -> str:
@@ -133,7 +139,7 @@ def _name(series: Any) -> str:
 
 def capture_name(manifest: dict[str, Any], fallback: str) -> str:
     """The last part of where the service was started, for a title."""
-    command = manifest.get("command") or manifest.get("command_line")
-    if isinstance(command, list):
+    command = manifest.get("command_line")
+    if isinstance(command, list | tuple):
         command = " ".join(str(part) for part in command)
     return str(command) if command else Path(fallback).name

@@ -50,8 +50,7 @@ def render(material: Material) -> str:
     lines += ["", "## Method and limits", ""]
     lines += [f"- {line}" for line in (*method.METHOD, *method.LIMITS)]
     lines += ["", "## What was masked", "", f"Values: {markdown(material.masked)}."]
-    secrets = material.manifest.get("secrets") or {}
-    lines += [f"- {markdown(kind)}: {number}" for kind, number in secrets.items()]
+    lines += [f"- {markdown(kind)}: {number}" for kind, number in material.secrets.items()]
     lines += ["", "## Capture and checksums", ""]
     lines += [
         f"Captured {markdown(material.taken)}; report made {material.made:%Y-%m-%d %H:%M:%S UTC} "
