@@ -1,1 +1,1 @@
-"""profiles."""
+"""Allocation stacks: one model for every profiler, and what can be asked of it."""

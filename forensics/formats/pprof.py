@@ -1,0 +1,167 @@
+"""pprof profiles (``profile.proto``): Go's heap and allocs, jemalloc_pprof, grf."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from forensics.errors import FormatError
+from forensics.formats.bounded import damaged, read_bounded
+from forensics.formats.registry import Loader, register
+from forensics.profiles.builder import ProfileBuilder
+from forensics.profiles.model import AllocationProfile, Frame, Origin
+
+#: sample type -> (measure, whether its values are bytes); "space" is what jemalloc's own converter writes
+_SAMPLE_TYPES = {
+    "alloc_objects": ("allocated", False),
+    "alloc_space": ("allocated", True),
+    "inuse_objects": ("live", False),
+    "inuse_space": ("live", True),
+    "objects": ("live", False),
+    "space": ("live", True),
+}
+
+#: Parsed messages take some twenty times the room of the smallest encoding: so a tighter bound than elsewhere.
+LIMIT_BYTES = 64 << 20
+
+
+#: Field numbers of a Profile that are messages, strings or packed numbers, and those that are plain numbers.
+_SIZED, _PLAIN = frozenset((1, 2, 3, 4, 5, 6, 11, 13, 15)), frozenset((7, 8, 9, 10, 12, 13, 14))
+
+
+def recognises(head: bytes) -> bool:
+    """Protocol buffers have no magic: the first fields must be a Profile's, a short sample type among them."""
+    at = fields = 0
+    sample_types = False
+    while at < len(head) and fields < 8:
+        number, wire = head[at] >> 3, head[at] & 7
+        if not (wire == 2 and number in _SIZED) and not (wire == 0 and number in _PLAIN):
+            return False
+        value, at = _varint(head, at + 1)
+        if value is None:
+            return False
+        if wire == 2:
+            sample_types |= number == 1 and value <= 20 and head[at : at + 1] in (b"\x08", b"\x10")
+            at += value
+        fields += 1
+    return sample_types
+
+
+def _varint(data: bytes, at: int) -> tuple[int | None, int]:
+    value = 0
+    for shift in range(0, 64, 7):
+        if at >= len(data):
+            return None, at
+        value |= (data[at] & 0x7F) << shift
+        at += 1
+        if data[at - 1] < 0x80:
+            return value, at
+    return None, at
+
+
+def load(path: Path) -> AllocationProfile:
+    """Read a pprof memory profile; values are used as they stand, their writers unsampled them.
+
+    Raises
+    ------
+    FormatError : not pprof, cut short, or a profile of something else than memory.
+    """
+    from google.protobuf.message import DecodeError
+
+    from forensics.formats.pprof_schema import Profile
+
+    try:
+        profile = Profile.FromString(read_bounded(path, limit=LIMIT_BYTES))
+    except DecodeError as error:
+        raise FormatError(
+            f"{path.name} was read as a pprof profile and cannot be decoded: {error}.",
+            advice="The file is damaged or was cut short; fetch /debug/pprof/heap again with debug=0.",
+            path=str(path),
+        ) from error
+    with damaged(path, "pprof profile"):
+        return _convert(path, profile)
+
+
+def _convert(path: Path, profile: Any) -> AllocationProfile:
+    strings = list(profile.string_table)
+    if not strings or not profile.sample_type:
+        raise ValueError("the table of strings or of sample types, which is empty")
+    types = [strings[each.type] for each in profile.sample_type]
+    columns = _columns(path, types)
+    counted = any(not is_bytes for _, is_bytes in columns.values())
+    builder = ProfileBuilder(tuple(dict.fromkeys(name for name, _ in columns.values())), counted=counted)
+
+    functions = {
+        each.id: (strings[each.name] or strings[each.system_name], strings[each.filename])
+        for each in profile.function
+    }
+    mappings = {each.id: strings[each.filename] for each in profile.mapping}
+    locations: dict[int, tuple[int, ...]] = {}
+    for location in profile.location:
+        lines = [
+            builder.frame(Frame(*functions[line.function_id], max(0, min(line.line, 2**31 - 1))))
+            for line in location.line
+        ]
+        if not lines:
+            lines = [
+                builder.frame(Frame(f"0x{location.address:x}", mappings.get(location.mapping_id, ""), 0))
+            ]
+        locations[location.id] = tuple(lines)
+
+    for sample in profile.sample:
+        if len(sample.value) != len(types):
+            raise ValueError(f"a sample of {len(sample.value)} values where {len(types)} were announced")
+        values: dict[str, tuple[int, int]] = {}
+        for position, (name, is_bytes) in columns.items():
+            size, count = values.get(name, (0, 0))
+            value = sample.value[position]
+            values[name] = (value, count) if is_bytes else (size, value)
+        stack = builder.stack(frame for each in sample.location_id for frame in locations[each])
+        builder.add(stack, values)
+    return builder.build(_origin(path, profile, types, strings))
+
+
+def _columns(path: Path, types: list[str]) -> dict[int, tuple[str, bool]]:
+    columns = {position: _SAMPLE_TYPES[each] for position, each in enumerate(types) if each in _SAMPLE_TYPES}
+    if not any(is_bytes for _, is_bytes in columns.values()):
+        raise FormatError(
+            f"{path.name} is a pprof profile of {', '.join(types)}, not of memory.",
+            advice="Fetch /debug/pprof/heap (or /allocs) instead.",
+            path=str(path),
+            sample_types=types,
+        )
+    return columns
+
+
+def _origin(path: Path, profile: Any, types: list[str], strings: list[str]) -> Origin:
+    names = {strings[each.name] for each in profile.function}
+    references = any(
+        name.startswith(("$mapval. ", "$mapkey. ", "[10+]. ")) or ". (" in name for name in names
+    )
+    if any(name.startswith(("runtime.", "main.")) for name in names) or references:
+        runtime = "go"
+    elif any("::" in name for name in names):
+        runtime = "rust"
+    else:
+        runtime = "go" if "alloc_space" in types else "native"
+    notes = []
+    if profile.sample and not profile.function:
+        notes.append(
+            "The profile holds addresses and no function names. Build the service with the feature "
+            "`symbolize` of jemalloc_pprof, or resolve them with `pprof -symbolize=local` and its binary."
+        )
+    start = profile.time_nanos / 1e9 if profile.time_nanos > 0 else None
+    return Origin(
+        tool="pprof",
+        runtime=runtime,
+        file=path.name,
+        start=start,
+        end=start + profile.duration_nanos / 1e9 if start and profile.duration_nanos > 0 else start,
+        sampling_period=profile.period if profile.period > 0 else None,
+        stacks_are="references" if references else "allocations",
+        facts={"sample_types": tuple(types)},
+        notes=tuple(notes),
+    )
+
+
+register(Loader("pprof", "Go, jemalloc_pprof, grf", (".pb.gz", ".pprof", ".pb", ".prof"), recognises, load))
