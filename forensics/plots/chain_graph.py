@@ -5,6 +5,7 @@ Each pass is a plain function ``ReferenceChains -> ReferenceChains``; what it le
 
 from __future__ import annotations
 
+import heapq
 import itertools
 from collections.abc import Iterable
 
@@ -15,10 +16,10 @@ __all__ = ["from_finding", "only_path", "smallest", "without"]
 
 
 def smallest(chains: ReferenceChains, limit: int) -> ReferenceChains:
-    """At most ``limit`` nodes: the heaviest, with every node on a lightest way from a root to them."""
+    """At most ``limit`` nodes: the heaviest, with the heaviest way from a root to each."""
     if len(chains.nodes) <= limit:
         return chains
-    parent = _first_parents(chains)
+    parent = _heaviest_parents(chains)
     kept: set[int] = set()
     for node in sorted(chains.nodes, key=lambda each: -each.retained_bytes):
         way = _way(node.id, parent)
@@ -78,21 +79,25 @@ def from_finding(finding: Finding) -> ReferenceChains:
     return ReferenceChains(nodes, edges)
 
 
-def _first_parents(chains: ReferenceChains) -> dict[int, int]:
-    """For every node a parent on a shortest way from a root (breadth first, heaviest edges first)."""
-    children: dict[int, list[int]] = {}
-    for edge in sorted(chains.edges, key=lambda each: -each.retained_bytes):
-        children.setdefault(edge.source, []).append(edge.target)
+def _heaviest_parents(chains: ReferenceChains) -> dict[int, int]:
+    """For every node a parent on the way from a root whose lightest reference is heaviest (Prim 1957)."""
+    children: dict[int, list[ChainEdge]] = {}
+    for edge in chains.edges:
+        children.setdefault(edge.source, []).append(edge)
     targets = {edge.target for edge in chains.edges}
-    queue = [node.id for node in chains.nodes if node.id not in targets] or [chains.nodes[0].id]
+    starts = [node.id for node in chains.nodes if node.id not in targets] or [chains.nodes[0].id]
     parent: dict[int, int] = {}
-    seen = set(queue)
-    for node in queue:
-        for child in children.get(node, []):
-            if child not in seen:
-                seen.add(child)
-                parent[child] = node
-                queue.append(child)
+    seen: set[int] = set()
+    waiting = [(0, number, number) for number in starts]
+    while waiting:
+        _, number, source = heapq.heappop(waiting)
+        if number in seen:
+            continue
+        seen.add(number)
+        if source != number:
+            parent[number] = source
+        for edge in children.get(number, []):
+            heapq.heappush(waiting, (-edge.retained_bytes, edge.target, number))
     return parent
 
 

@@ -118,7 +118,8 @@ def findings(*, hostile: bool = False) -> Findings:
         ),
         remediation=Remediation(
             "Keep only the fields the route needs, in a cache with a maximum size and a time to live",
-            'RESPONSES = TTLCache(maxsize=512, ttl=60)\n\nif "Items" in page:\n    RESPONSES[key] = [slim(i) for i in page["Items"]]',
+            "RESPONSES = TTLCache(maxsize=512, ttl=60)\n\n"
+            'if "Items" in page:\n    RESPONSES[key] = [slim(i) for i in page["Items"]]',
         ),
         references=References(("API4:2023", "API3:2023"), ("CWE-401", "CWE-770")),
     )
