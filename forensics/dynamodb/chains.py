@@ -10,9 +10,12 @@ import dataclasses
 import html
 import json
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import pandas as pd
+
+if TYPE_CHECKING:
+    from forensics.heap.graph import HeapGraph
 
 Room = Literal["root", "application", "framework", "sdk", "dynamodb", "runtime"]
 
@@ -148,3 +151,30 @@ class ReferenceChains:
 def _quoted(text: str) -> str:
     escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n").replace("\r", "")
     return f'"{escaped}"'
+
+
+def chains(graph: HeapGraph, *, sources: pd.DataFrame | None = None, limit: int = 24) -> ReferenceChains:
+    """The merged chains from the roots to the DynamoDB objects of a graph, the heaviest ``limit`` of them.
+
+    Parameters
+    ----------
+    graph : one snapshot
+    sources : the program's lines, for ``file`` and ``line`` of the nodes
+    limit : merged paths to draw; what is left out is counted in ``folded``
+    """
+    from forensics.dynamodb.merge import merge
+
+    return merge(graph, sources, limit)
+
+
+def draw_live(objects: list[Any], filename: str | None = None, **options: Any) -> Any:
+    """objgraph's own drawing of what refers to ``objects`` in this very process, for work in a notebook's kernel.
+
+    Parameters and result are those of ``objgraph.show_backrefs``; Graphviz must be installed for a picture.
+    """
+    import objgraph
+
+    settings: dict[str, Any] = {"max_depth": 8, "too_many": 6, "refcounts": True, **options}
+    if filename is not None:
+        settings["filename"] = filename
+    return objgraph.show_backrefs(objects, **settings)

@@ -396,10 +396,8 @@ class _Recogniser:
 
     def resource_items(self) -> None:
         graph = self.graph
-        names = np.array(
-            [name.removeprefix("builtins.") in ("code", "tuple") for name in self.type_names] or [0]
-        )
-        is_code = names.astype(np.bool_)[graph.types] if len(self.kind_of) else np.zeros(0, np.bool_)
+        names = [name in ("code", "tuple") for name in self.type_names]
+        is_code = np.array(names or [False], np.bool_)[graph.types]
         uses, literal = kernels.key_objects(
             graph.offsets, graph.targets, graph.kinds, graph.labels, self.value_class, is_code
         )

@@ -67,7 +67,8 @@ class _Builder:
                             self.kept.add(id(target))
                     label = self.add(label)
                 if isinstance(obj, types.CodeType) and isinstance(target, tuple):
-                    self.kept.update(id(each) for each in target)
+                    nested = [inner for each in target if isinstance(each, tuple) for inner in each]
+                    self.kept.update(id(each) for each in (*target, *nested))
                 own.append((self.add(target), label, int(kind)))
             self.edges.append(own)
             position += 1

@@ -1,0 +1,133 @@
+"""Where in the program a holder is defined, filled and emptied."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+import pandas as pd
+
+from forensics.dynamodb import code
+from forensics.dynamodb.code import Function
+from forensics.heap.graph import HeapGraph
+
+
+@dataclass(frozen=True)
+class Line:
+    """A line of the program: where a holder is defined, filled or emptied."""
+
+    file: str
+    line: int | None
+    text: str = ""
+
+    def __str__(self) -> str:
+        place = self.file if self.line is None else f"{self.file}:{self.line}"
+        return f"{place}  {self.text}" if self.text else place
+
+
+#: Methods that put something into a container, and those that take something out.
+FILLING = frozenset(
+    "append add extend insert setdefault update put put_nowait appendleft __setitem__ set".split()
+)
+EMPTYING = frozenset(
+    "clear pop popitem popleft remove discard get_nowait cache_clear evict expire __delitem__".split()
+)
+#: Kinds whose code is the function itself.
+_OWN_CODE = ("frame-local", "task", "generator", "closure", "function-default", "cache")
+
+
+def name_of(path: str) -> str:
+    """The variable or attribute that a path ends in: ``PAGES`` of ``orders.db.PAGES['k'][0]``."""
+    bare = re.sub(r"\[[^\]]*\]", "", re.sub(r"\([^()]*\)", "", path)).partition(" at ")[0]
+    names = re.findall(r"[A-Za-z_]\w*", bare)
+    return names[-1] if names else ""
+
+
+def module_of(path: str, graph: HeapGraph) -> tuple[str, str | None]:
+    """The longest module name that ``path`` begins with, and its file where the heap tells."""
+    parts = re.sub(r"[\[(\s].*", "", path).split(".")
+    for length in range(len(parts), 0, -1):
+        module = ".".join(parts[:length])
+        file = code.module_file(graph, module)
+        if file is not None:
+            return module, file
+    return "", None
+
+
+def users_of(graph: HeapGraph, path: str, kind: str) -> tuple[Function, ...]:
+    """The program's functions that touch the holder."""
+    name = name_of(path)
+    _, file = module_of(path, graph)
+    found = list(code.using(graph, name, file if kind == "module-variable" else None)) if name else []
+    if kind in _OWN_CODE or not found:
+        words = set(re.findall(r"[A-Za-z_]\w*", path))
+        own = [each for each in code.functions(graph) if each.name in words and each.name != name]
+        found = [*found, *(each for each in own if each not in found)]
+    if kind == "module-variable" and file is not None:
+        # Other modules reach it as ``module.NAME`` or by import: those that name it come after its own.
+        found += [each for each in code.using(graph, name) if each not in found]
+    return tuple(found)
+
+
+def lines_of(
+    graph: HeapGraph, path: str, kind: str, users: tuple[Function, ...], sources: pd.DataFrame | None
+) -> tuple[Line | None, tuple[Line, ...], tuple[Line, ...]]:
+    """The line of definition, the lines that fill and those that empty the holder.
+
+    From ``sources`` where the capture has them; otherwise from code objects, which know the file and the first
+    line of a function but not of an assignment.
+    """
+    name = name_of(path)
+    module, file = module_of(path, graph)
+    if sources is not None and len(sources) and name:
+        rows = sources[sources["name"] == name]
+        same = rows[rows["module"] == module] if module else rows
+        owner = _owner(path, module)
+        scopes = rows["scope"].fillna("")
+        if owner:
+            scoped = rows[scopes.str.contains(owner, regex=False)]
+        else:
+            scoped = rows[scopes.map(lambda scope: kind in _OWN_CODE and _last(scope) in path)]
+        if len(scoped):
+            same = scoped
+        defined = _lines(same[same["kind"] == "define"])
+        filled = _lines(same[same["kind"] == "fill"]) or _lines(rows[rows["kind"] == "fill"])
+        emptied = _lines(rows[rows["kind"] == "clear"])
+        if defined or filled:
+            return (defined or filled)[0], filled, emptied
+    filling = tuple(
+        Line(each.file, each.line, f"{each.qualname}()") for each in users if each.names & FILLING
+    )
+    emptying = tuple(
+        Line(each.file, each.line, f"{each.qualname}()") for each in users if each.names & EMPTYING
+    )
+    if kind in _OWN_CODE and users:
+        return (
+            Line(users[0].file, users[0].line, f"{users[0].qualname}()"),
+            filling or _first(users),
+            emptying,
+        )
+    if file is not None and code.is_application(file):
+        return Line(file, None), filling or _first(users), emptying
+    return (Line(users[0].file, users[0].line) if users else None), filling or _first(users), emptying
+
+
+def _owner(path: str, module: str) -> str:
+    """The class or function between module and name, if the path shows one."""
+    rest = path.removeprefix(module).strip(".").split("[")[0].split(".")
+    return rest[0] if len(rest) > 1 and rest[0][:1].isupper() else ""
+
+
+def _last(scope: str) -> str:
+    return scope.rpartition(".")[2] or "\0"
+
+
+def _first(users: tuple[Function, ...]) -> tuple[Line, ...]:
+    return tuple(Line(each.file, each.line, f"{each.qualname}()") for each in users[:2])
+
+
+def _lines(rows: pd.DataFrame) -> tuple[Line, ...]:
+    return tuple(
+        Line(str(row.file), int(row.line), str(row.text or ""))
+        for row in rows.sort_values("line").itertuples()
+    )

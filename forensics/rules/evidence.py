@@ -1,0 +1,65 @@
+"""What a rule may look at: the graphs and tables of one capture, and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import pandas as pd
+
+from forensics.heap.graph import HeapGraph
+
+
+@dataclass(frozen=True, eq=False)
+class Evidence:
+    """One capture as the rules see it.
+
+    Attributes
+    ----------
+    name : what the capture is called, for commands in the evidence
+    runtime : python, node, go, rust
+    snapshots : object graphs, oldest first; may be lazy
+    times : seconds since the epoch, one for each snapshot
+    process, responses, sources : the tables of the capture, None where it has none
+    profiles : allocation profiles, oldest first
+    manifest : the capture's manifest
+    """
+
+    name: str
+    runtime: str = "python"
+    snapshots: Sequence[HeapGraph] = ()
+    times: Sequence[float] = ()
+    process: pd.DataFrame | None = None
+    responses: pd.DataFrame | None = None
+    sources: pd.DataFrame | None = None
+    profiles: Sequence[Any] = ()
+    manifest: Mapping[str, Any] = field(default_factory=dict)
+
+    def seconds(self) -> list[float]:
+        """Times of the snapshots from the first on; counted one a second where the capture has no clock."""
+        times = [float(each) for each in self.times]
+        if len(times) != len(self.snapshots) or (len(times) > 1 and times[-1] <= times[0]):
+            times = [float(position) for position in range(len(self.snapshots))]
+        return [each - times[0] for each in times]
+
+    def responses_of(self, snapshot: int) -> pd.DataFrame | None:
+        """The tracer's notes for one snapshot (0 the first)."""
+        if self.responses is None or "snapshot" not in self.responses:
+            return self.responses
+        return self.responses[self.responses["snapshot"] == snapshot]
+
+    def memory_limit(self) -> int | None:
+        """The memory limit of the service's cgroup in bytes, None where there is none."""
+        candidates: list[Any] = []
+        if self.process is not None and "cgroup_limit" in self.process:
+            candidates += self.process["cgroup_limit"].dropna().tolist()[-1:]
+        candidates += [graph.meta.get("memory_limit") for graph in list(self.snapshots)[-1:]]
+        known = [int(each) for each in candidates if each and 0 < float(each) < 1 << 60]
+        return known[0] if known else None
+
+    def resident_bytes(self) -> int | None:
+        """The resident set at the end of the capture, bytes."""
+        if self.process is None or "rss" not in self.process or not len(self.process):
+            return None
+        return int(self.process["rss"].iloc[-1])

@@ -1,0 +1,45 @@
+"""FP1: the resident set is up and the live heap is flat: the allocator keeps pages it may use again."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from forensics.findings import Remediation
+from forensics.rules.evidence import Evidence
+from forensics.rules.rule import Excuse, Guard
+from forensics.rules.suspect import Suspect
+
+#: The resident set is more than this many times the live heap.
+RATIO = 3.0
+#: … and by more than this many bytes: an interpreter with its libraries has 50 MB that no graph shows.
+LEAST = 100_000_000
+
+
+class HighWater(Guard):
+    """Memory that was freed is not given back to the system at once."""
+
+    id = "FP1"
+    title = "Allocator high-water mark"
+    needs = ("two snapshots", "process")
+    thresholds = (
+        "resident set over 3 times the live heap and 100 MB above it, while the live heap moves by under 5 %"
+    )
+    remediation = Remediation(
+        "No code needs to change. malloc_trim(0), MALLOC_ARENA_MAX=2 or jemalloc gives the pages back sooner.",
+        'import ctypes\n\nctypes.CDLL("libc.so.6").malloc_trim(0)\n',
+    )
+
+    def explain(self, evidence: Evidence, suspects: Sequence[Suspect]) -> Excuse | None:
+        """Speaks when nothing grows and the resident set is far above the heap."""
+        resident = evidence.resident_bytes()
+        if resident is None or len(evidence.snapshots) < 2:
+            return None
+        live = [graph.live_bytes() for graph in (evidence.snapshots[0], evidence.snapshots[-1])]
+        flat = abs(live[1] - live[0]) < 0.05 * live[0]
+        if flat and resident > RATIO * live[1] and resident - live[1] > LEAST:
+            return Excuse(
+                self,
+                "the resident set is far above a live heap that does not grow",
+                (f"resident {resident:,} bytes, live Python heap {live[0]:,} and then {live[1]:,} bytes",),
+            )
+        return None

@@ -1,0 +1,336 @@
+"""From graphs to suspects: DynamoDB objects grouped by who holds them, and what else grows."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from forensics.agent.stream import EdgeKind, ObjectFlag, RootKind
+from forensics.capture.masking import SECRET_KINDS, SECRET_SHIFT
+from forensics.dynamodb import kernels, places
+from forensics.dynamodb.ownership import WHOLE_KINDS, Group, groups, ownership
+from forensics.dynamodb.provenance import provenance
+from forensics.dynamodb.recognise import recognise
+from forensics.dynamodb.vocabulary import Kind
+from forensics.heap.graph import HeapGraph
+from forensics.rules.evidence import Evidence
+from forensics.rules.series import rate_of, shape_of
+from forensics.rules.suspect import Suspect
+
+#: At most this many merged paths are looked at, the heaviest first; the rest is small.
+GROUP_LIMIT = 80
+_STORED = "forensics.rules.content"
+_BARRIERS = frozenset("module code builtin_function_or_method method_descriptor wrapper_descriptor".split())
+_SDK_KINDS = (Kind.CLIENT, Kind.RESOURCE, Kind.TABLE, Kind.SESSION, Kind.HTTP_SESSION)
+_BOUNDED_TYPES = re.compile(r"cachetools\.\w*Cache$|\w*(LRU|TTL|LFU)Cache$|functools\._lru_list_elem$")
+
+
+def suspects(evidence: Evidence) -> list[Suspect]:
+    """Every holder of DynamoDB data in the last snapshot, and every other holder that grows; heaviest first."""
+    if not len(evidence.snapshots):
+        return []
+    found = _dynamodb(evidence)
+    found += _others(evidence, {suspect.path for suspect in found})
+    return sorted(found, key=lambda suspect: -suspect.retained_bytes)
+
+
+@dataclass
+class _Draft:
+    """Groups of one retainer while they are collected."""
+
+    path: str
+    kind: str
+    chain: tuple[str, ...]
+    groups: list[Group] = field(default_factory=list)
+    also: list[str] = field(default_factory=list)
+
+
+def barriers(graph: HeapGraph) -> np.ndarray:
+    """bool[n]: what a holder only borrows: modules, classes, code, running frames, namespaces of modules."""
+
+    def compute() -> np.ndarray:
+        names = graph.type_names.to_pylist()
+        borrowed = np.array(
+            [name in _BARRIERS or name == "type" or name.endswith("Meta") for name in names] or [False]
+        )
+        found = borrowed[graph.types] | ((graph.flags & ObjectFlag.SYNTHETIC) > 0)
+        slots = np.flatnonzero((graph.kinds == EdgeKind.SLOT) & found[_owners(graph)])
+        found[graph.targets[slots]] |= np.isin(graph.types[graph.targets[slots]], _type_ids(graph, "dict"))
+        globals_ = [
+            k for k, text in enumerate(graph.strings.to_pylist()) if text in ("__globals__", "f_globals")
+        ]
+        found[graph.targets[(graph.kinds == EdgeKind.SLOT) & np.isin(graph.labels, globals_)]] = True
+        found[graph.root_objects[np.isin(graph.root_kinds, [RootKind.MODULES, RootKind.BUILTINS])]] = True
+        return found
+
+    return graph._once("forensics.rules.barriers", compute)
+
+
+def content(graph: HeapGraph, objects: np.ndarray) -> np.ndarray:
+    """bool[n]: what lies below ``objects`` without what they only borrow."""
+    return kernels.content(
+        graph.offsets, graph.targets, graph.kinds, objects.astype(np.int64), barriers(graph), True
+    )
+
+
+def _owners(graph: HeapGraph) -> np.ndarray:
+    return np.repeat(np.arange(len(graph)), np.diff(graph.offsets))
+
+
+def _type_ids(graph: HeapGraph, *names: str) -> list[int]:
+    return [k for k, name in enumerate(graph.type_names.to_pylist()) if name in names]
+
+
+# -- DynamoDB ----------------------------------------------------------------------------------------------------
+
+
+def _dynamodb(evidence: Evidence) -> list[Suspect]:
+    last = evidence.snapshots[-1]
+    drafts: dict[tuple[str, str], _Draft] = {}
+    for group in _heaviest(last, groups(last, *WHOLE_KINDS)):
+        draft = _resolve(last, group)
+        if draft is None:
+            continue
+        known = drafts.setdefault((draft.path, draft.kind), draft)
+        known.groups.append(group)
+        known.also += [path for path in draft.also if path not in known.also]
+    by_snapshot = [
+        {(group.signature, group.kind): group for group in groups(graph, *WHOLE_KINDS)}
+        for graph in list(evidence.snapshots)[:-1]
+    ]
+    return [_suspect(evidence, draft, by_snapshot) for draft in drafts.values()]
+
+
+def _heaviest(graph: HeapGraph, found: Iterable[Group]) -> list[Group]:
+    """The groups worth a path: single attribute values and request parameters are not."""
+    minor = (Kind.METADATA, Kind.REQUEST, Kind.ATTRIBUTE_VALUE, Kind.PAGINATOR, Kind.PAGE_ITERATOR)
+    worth = [group for group in found if group.kind not in minor or len(group) >= 10]
+    sure = recognise(graph)
+    worth = [group for group in worth if sure.confidence_of(group.members).mean() >= 0.4]
+    return sorted(worth, key=lambda group: -len(group))[:GROUP_LIMIT]
+
+
+def _resolve(graph: HeapGraph, group: Group) -> _Draft | None:
+    """The retainer of a group, by the best path to what holds it."""
+    if group.unreachable:
+        return _Draft("unreachable objects", "unreachable-cycle", _chain(graph, int(group.members[0])))
+    paths = graph.paths_to_roots(int(group.members[0]), limit=5)
+    if not paths:
+        return None
+    paths = sorted(paths, key=_path_rank)
+    best = paths[0].retainer
+    also = [path.retainer.path for path in paths[1:] if path.retainer.path != best.path]
+    return _Draft(
+        best.path, best.kind, tuple(paths[0].expression.splitlines()), also=list(dict.fromkeys(also))
+    )
+
+
+def _path_rank(path: object) -> int:
+    """What the program keeps comes before what a running call happens to hold."""
+    passing = ("frame-local", "native")
+    return 1 if getattr(path.retainer, "kind", "") in passing else 0  # type: ignore[attr-defined]
+
+
+def _chain(graph: HeapGraph, member: int) -> tuple[str, ...]:
+    return tuple(graph.type_name(each) for each in reversed(ownership(graph).ancestors(member)))
+
+
+def _suspect(evidence: Evidence, draft: _Draft, earlier: list[dict[tuple[int, Kind], Group]]) -> Suspect:
+    graph = evidence.snapshots[-1]
+    main = max(draft.groups, key=lambda group: (len(group), group.kind in _SDK_KINDS))
+    members = np.unique(np.concatenate([group.members for group in draft.groups]))
+    elements, sizes = [], []
+    for snapshot, known in zip(evidence.snapshots, earlier, strict=False):
+        same = [known[key] for group in draft.groups if (key := (group.signature, group.kind)) in known]
+        ids = np.unique(np.concatenate([each.members for each in same])) if same else np.zeros(0, np.int32)
+        elements.append(len(ids))
+        sizes.append(_bytes_below(snapshot, ids))
+    inside = content(graph, members)
+    elements.append(len(members))
+    sizes.append(int(graph.shallow_sizes[inside].sum()))
+    return _finish(
+        evidence,
+        path=draft.path,
+        kind=draft.kind,
+        container=main.container,
+        members=members,
+        dynamo_kind=_main_kind(draft.groups),
+        elements=tuple(elements),
+        sizes=tuple(sizes),
+        inside=inside,
+        chain=draft.chain,
+        also=tuple(draft.also),
+        unreachable=main.unreachable,
+        confidence=float(recognise(graph).confidence_of(members).mean()),
+    )
+
+
+def _main_kind(found: list[Group]) -> Kind:
+    """The kind of most members; clients and sessions before the data that they hold."""
+    counted: Counter[Kind] = Counter()
+    for group in found:
+        counted[group.kind] += len(group)
+    return counted.most_common(1)[0][0]
+
+
+def _bytes_below(graph: HeapGraph, ids: np.ndarray) -> int:
+    return int(graph.shallow_sizes[content(graph, ids)].sum()) if len(ids) else 0
+
+
+def _finish(
+    evidence: Evidence,
+    *,
+    path: str,
+    kind: str,
+    container: int,
+    members: np.ndarray,
+    dynamo_kind: Kind,
+    elements: tuple[int, ...],
+    sizes: tuple[int, ...],
+    inside: np.ndarray,
+    chain: tuple[str, ...],
+    also: tuple[str, ...] = (),
+    unreachable: bool = False,
+    confidence: float = 0.0,
+    shape: str = "",
+    element_shape: str = "",
+    retained: int | None = None,
+) -> Suspect:
+    """Everything that is asked of a holder wherever it came from."""
+    graph = evidence.snapshots[-1]
+    found = recognise(graph)
+    users = places.users_of(graph, path, kind)
+    definition, filling, clearing = places.lines_of(graph, path, kind, users, evidence.sources)
+    seconds = evidence.seconds()
+    counted = np.bincount(found.kind_of[inside], minlength=len(Kind))
+    start = int(members[0]) if len(members) else container
+    on_path = _chain(graph, start) if start >= 0 else ()
+    if retained is None:
+        retained = sizes[-1] if unreachable or not len(members) else max(graph.retained_size_of(members), 0)
+    return Suspect(
+        path=path,
+        kind=kind,
+        container=container,
+        container_type=graph.type_name(container) if container >= 0 else "",
+        members=members,
+        dynamo_kind=dynamo_kind,
+        elements=elements,
+        sizes=sizes,
+        shape=shape or _shape(elements, sizes),  # type: ignore[arg-type]
+        retained_bytes=retained,
+        objects_per_second=rate_of(elements, seconds),
+        bytes_per_second=rate_of(sizes, seconds),
+        on_path=on_path,
+        chain=chain,
+        also_held_by=also,
+        counts={Kind(k): int(n) for k, n in enumerate(counted.tolist()) if n and k},
+        secrets=secrets_in(graph, inside),
+        provenance=provenance(
+            graph,
+            inside,
+            users=users,
+            responses=evidence.responses_of(len(evidence.snapshots) - 1),
+            sources=evidence.sources,
+        ),
+        definition=definition,
+        filling=filling,
+        clearing=clearing,
+        confidence=confidence,
+        element_shape=element_shape,
+        unreachable=unreachable,
+        bounded=_bound(graph, container, inside),
+    )
+
+
+def _shape(elements: tuple[int, ...], sizes: tuple[int, ...]) -> str:
+    """By the number of elements; by bytes where one element grows in itself."""
+    by_elements = shape_of(elements)
+    return shape_of(sizes) if by_elements == "plateau" and elements[-1] <= 2 else by_elements
+
+
+def secrets_in(graph: HeapGraph, inside: np.ndarray) -> dict[str, int]:
+    """How many values inside look like which kind of secret; from the classes that masking left."""
+    kinds = graph.value_classes[inside] >> SECRET_SHIFT
+    counts = np.bincount(kinds, minlength=len(SECRET_KINDS))
+    return {
+        SECRET_KINDS[k]: int(n) for k, n in enumerate(counts.tolist()) if k and n and k < len(SECRET_KINDS)
+    }
+
+
+def _bound(graph: HeapGraph, container: int, inside: np.ndarray) -> str:
+    """What bounds the container, if its type shows it: cachetools' caches, ``lru_cache`` with a maximum."""
+    if container < 0:
+        return ""
+    chain = [container, *ownership(graph).ancestors(container)[1:3]]
+    for each in chain:
+        name = graph.type_name(each)
+        if _BOUNDED_TYPES.search(name):
+            return f"{name} has a maximum size"
+        if name == "functools._lru_cache_wrapper":
+            below = graph.targets[graph.offsets[each] : graph.offsets[each + 1]]
+            if any(graph.type_name(int(target)) == "functools._lru_list_elem" for target in below):
+                return "lru_cache with a maximum size"
+    return ""
+
+
+# -- everything else ----------------------------------------------------------------------------------------------
+
+
+def _others(evidence: Evidence, known: set[str]) -> list[Suspect]:
+    """Holders that grow and hold no DynamoDB data that recognition saw."""
+    if len(evidence.snapshots) < 2:
+        return []
+    from forensics.heap.diff import diff
+
+    graph = evidence.snapshots[-1]
+    found = []
+    for series in diff(list(evidence.snapshots)).holders:
+        path = series.retainer.path if series.retainer is not None else series.path
+        if path in known or series.shape != "growing":
+            continue
+        known.add(path)
+        container = int(getattr(series, "object", -1))
+        if container < 0 and series.retainer is not None:
+            container = int(series.retainer.object)
+        start = np.array([container] if container >= 0 else [], np.int32)
+        inside = content(graph, start)
+        counts = np.bincount(recognise(graph).kind_of[inside], minlength=len(Kind))
+        found.append(
+            _finish(
+                evidence,
+                path=path,
+                kind=series.retainer.kind if series.retainer is not None else "native",
+                container=container,
+                members=np.zeros(0, np.int32),
+                dynamo_kind=_kind_inside(counts, int(series.elements[-1])),
+                elements=tuple(int(each) for each in series.elements),
+                sizes=tuple(int(each) for each in series.bytes),
+                inside=inside,
+                chain=(series.path,),
+                shape=series.shape,
+                confidence=float(getattr(series, "confidence", 0.6)),
+                element_shape=str(series.shape_of_elements if hasattr(series, "shape_of_elements") else ""),
+                retained=int(series.bytes[-1]),
+            )
+        )
+    return found
+
+
+def _kind_inside(counts: np.ndarray, elements: int) -> Kind:
+    """The kind of what a holder's elements carry, NONE unless there is about one for each element."""
+    for kind in (
+        *_SDK_KINDS,
+        Kind.RESPONSE,
+        Kind.ITEMS,
+        Kind.ITEM,
+        Kind.RESOURCE_ITEM,
+        Kind.COPY,
+        Kind.BINARY,
+    ):
+        if counts[kind] and counts[kind] >= 0.5 * elements:
+            return kind
+    return Kind.NONE
