@@ -9,8 +9,6 @@ Everything runs on depth-first numbers: 0 is the virtual root that refers to eve
 objects in the order of discovery. Nothing recurses.
 """
 
-# ruff: noqa: PLR0917 (compiled loops take arrays, not objects)
-
 from __future__ import annotations
 
 import numpy as np

@@ -350,7 +350,7 @@ def subscript(graph: HeapGraph, edge: Edge) -> str:
 
 
 def _retainer(writer: _Writer, pieces: list[Piece], holder: bool) -> Place:
-    graph, objects = writer.graph, writer.objects
+    objects = writer.objects
     reach = len(objects) - 1 if holder else _largest_container(writer)
     upto = [k for k, piece in enumerate(pieces) if piece.at <= reach] or [0]
     named = [k for k in upto if pieces[k].place is not None]

@@ -23,9 +23,11 @@ from .reach import Incoming
 if TYPE_CHECKING:
     from .dominator_tree import DominatorTree
     from .garbage import Garbage
+    from .holders import Holders
     from .modules import Modules
     from .nearest import Nearest
     from .path import Path
+    from .shapes import Shapes
     from .variables import Variables
 
 __all__ = ["Edge", "EdgeKind", "HeapGraph", "ObjectFlag", "RootKind"]
@@ -321,6 +323,24 @@ class HeapGraph:
 
         return self._once("garbage", lambda: Garbage.of(self))
 
+    def holders(self, limit: int = 20, min_share: float = 0.01) -> Holders:
+        """The containers whose population makes up the heap, largest first, with who else holds the same."""
+        from .holders import holders
+
+        return self._once(f"holders {limit} {min_share}", lambda: holders(self, limit, min_share))
+
+    def populations(self) -> np.ndarray:
+        """int32[n], read-only: how many elements a container holds; 0 for what is no container."""
+        from .population import populations
+
+        return self._once("populations", lambda: populations(self))
+
+    def shapes(self) -> Shapes:
+        """The shape of every object: dicts with the same keys are of one shape."""
+        from .shapes import Shapes
+
+        return self._once("shapes", lambda: Shapes.of(self))
+
     def modules(self) -> Modules:
         """The modules of the process, and which of them are the program's own."""
         from .modules import Modules
@@ -346,6 +366,21 @@ class HeapGraph:
             return {name: np.array(indices, np.int32) for name, indices in found.items()}
 
         return self._once("slot_labels", compute)
+
+    def namespace_mask(self) -> np.ndarray:
+        """bool[n], read-only: dicts that are the names of a module, a class or an instance, and ``sys.modules``."""
+
+        def compute() -> np.ndarray:
+            found = np.zeros(len(self), bool)
+            wanted = self.slot_labels().get("__dict__")
+            if wanted is not None:
+                slots = np.flatnonzero(self.kinds == EdgeKind.SLOT)
+                found[self.targets[slots[np.isin(self.labels[slots], wanted)]]] = True
+            if self.modules().table >= 0:
+                found[self.modules().table] = True
+            return frozen(found)
+
+        return self._once("namespace_mask", compute)
 
     def sources_of(self, references: np.ndarray) -> np.ndarray:
         """int32: the objects that these references (indices) belong to."""

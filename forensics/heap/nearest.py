@@ -6,8 +6,6 @@ is dear. Dijkstra with small whole costs in a circular bucket queue: R. B. Dial,
 forest with topological ordering", CACM 12(11), 1969; linear in the number of references.
 """
 
-# ruff: noqa: PLR0917 (compiled loops take arrays, not objects)
-
 from __future__ import annotations
 
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Which objects are alive, and who refers to whom the other way round."""
 
-# ruff: noqa: PLR0917 (compiled loops take arrays, not objects)
-
 from __future__ import annotations
 
 from dataclasses import dataclass
