@@ -10,13 +10,13 @@ from setuptools.command.build_py import build_py
 
 HERE = Path(__file__).parent
 
-#: Folders of the clone that a wheel carries under ``forensics/_data`` (see ``forensics.resources``).
-DATA_FOLDERS = ("notebooks", "captures/fastapi")
+#: What of the clone that a wheel carries under ``forensics/_data`` (see ``forensics.resources``).
+DATA = ("notebooks", "captures/fastapi.tar.xz")
 
 #: Files inside the package that are not Python: templates, scripts, sources of the native parts, licences.
 DATA_SUFFIXES = (
     *("html", "j2", "css", "js", "mjs", "svg", "json", "md", "txt", "sql", "proto", "typed"),
-    *("c", "h", "go", "mod", "sum", "rs", "toml", "lock"),
+    *("c", "h", "S", "go", "mod", "sum", "rs", "toml", "lock"),
 )
 
 
@@ -33,19 +33,20 @@ class BuildPackage(build_py):
         super().run()
         if getattr(self, "editable_mode", False):
             return  # a checkout has them at its top
-        for name in DATA_FOLDERS:
+        for name in DATA:
             source = HERE / name
-            if not source.is_dir():
-                continue
             target = Path(self.build_lib) / "forensics" / "_data" / name
-            shutil.rmtree(target, ignore_errors=True)
-            shutil.copytree(
-                source, target, ignore=shutil.ignore_patterns("__pycache__", ".ipynb_checkpoints")
-            )
+            if source.is_dir():
+                shutil.rmtree(target, ignore_errors=True)
+                shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__", ".*"))
+            elif source.is_file():
+                target.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(source, target)
 
 
 setup(
     ext_modules=extensions(),
     cmdclass={"build_py": BuildPackage},
-    package_data={"": [f"*.{suffix}" for suffix in DATA_SUFFIXES] + ["LICENSE*", "*/LICENSE*"]},
+    package_data={"forensics": [*(f"**/*.{suffix}" for suffix in DATA_SUFFIXES), "**/LICENSE*"]},
+    exclude_package_data={"forensics": ["**/node_modules/**", "**/target/**"]},
 )
