@@ -2,7 +2,7 @@
 
 run: uvicorn
 drive: GET /export
-ticks: 3
+ticks: 2
 """
 
 import boto3
@@ -17,7 +17,7 @@ dynamodb = boto3.client("dynamodb")
 
 def lines():
     for page in dynamodb.get_paginator("scan").paginate(
-        TableName="Orders", PaginationConfig={"PageSize": 100}
+        TableName="Orders", PaginationConfig={"PageSize": 250}
     ):
         for item in page["Items"]:
             yield item["order_id"]["S"] + "\n"
