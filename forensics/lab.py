@@ -134,14 +134,14 @@ def environment(folder: Path, capture: Path | None) -> dict[str, str]:
     return told
 
 
-def chosen_capture(default: str = "leaking") -> Path:
-    """The capture a notebook opens: the one ``forensics lab CAPTURE`` named, else a small one that comes along.
+def chosen_capture(named: str | os.PathLike[str] = "", default: str = "leaking") -> Path:
+    """The capture a notebook opens: ``named``, else what ``forensics lab CAPTURE`` chose, else a small one of ours.
 
     Raises
     ------
     ForensicsError : nothing was chosen and this installation has no captures of its own.
     """
-    named = os.environ.get(CAPTURE_VARIABLE)
+    named = named or os.environ.get(CAPTURE_VARIABLE, "")
     if named:
         return Path(named)
     bundled = resources.captures() / "fastapi" / default

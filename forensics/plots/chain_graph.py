@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from forensics.dynamodb.chains import ChainEdge, ChainNode, ReferenceChains
 from forensics.findings import Finding
 
-__all__ = ["from_finding", "only_path", "smallest", "without"]
+__all__ = ["from_finding", "only_path", "smallest", "title", "without"]
 
 
 def smallest(chains: ReferenceChains, limit: int) -> ReferenceChains:
@@ -43,6 +43,12 @@ def only_path(chains: ReferenceChains, path: str) -> ReferenceChains | None:
     above = _closure(start, ((edge.target, edge.source) for edge in chains.edges))
     below = _closure(start, ((edge.source, edge.target) for edge in chains.edges))
     return _keep(chains, above | below)
+
+
+def title(node: ChainNode) -> str:
+    """What to call a node: an application's place by its path, everything else by its label."""
+    by_path = node.room == "application" and node.path and len(node.path) <= 80
+    return node.path if by_path else node.label
 
 
 def without(chains: ReferenceChains, dropped: set[int], starts: set[int]) -> ReferenceChains:

@@ -105,10 +105,13 @@ def _at_most_columns(chains: ReferenceChains, columns: int) -> ReferenceChains:
 
 
 def _box(node: ChainNode, x: float, y: float, *, here: bool) -> str:
-    lines = _wrapped(node.label)
+    name = chain_graph.title(node)
+    lines = _wrapped(name)
     amount = units.size(node.retained_bytes)
     if node.objects > 1:
         amount = f"{units.count(node.objects, 'object')} · {amount}"
+    elif node.label not in name:
+        amount = f"{plain(node.label, 18)} · {amount}"
     sentence = f"{node.label}: {units.count(node.objects, 'object')} keep {units.size(node.retained_bytes)}"
     if node.path:
         sentence += f", reached as {node.path}"
@@ -193,6 +196,6 @@ def _wrapped(label: str) -> list[str]:
 
 
 def _in_words(chains: ReferenceChains) -> str:
-    names = {node.id: node.label for node in chains.nodes}
+    names = {node.id: chain_graph.title(node) for node in chains.nodes}
     told = [f"{names[edge.source]} refers to {names[edge.target]}" for edge in chains.edges[:20]]
     return "; ".join(told) + "." if told else "No references."

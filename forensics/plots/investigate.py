@@ -71,6 +71,21 @@ class Investigation(widgets.VBox):
         self._show_series()
         self._show_diff()
 
+    def _repr_mimebundle_(self, **kwargs: Any) -> Any:
+        """The widget's own form, and the panel as it stands for pages without a kernel."""
+        bundle = super()._repr_mimebundle_(**kwargs)
+        if bundle is not None:
+            bundle["text/html"] = self.static()
+        return bundle
+
+    def static(self) -> str:
+        """What the panel shows now, as HTML."""
+        chain = [
+            each.static() if isinstance(each, ReferenceGraph) else each.value for each in self.chain.children
+        ]
+        parts = [STYLE, self.series.value, self.grown.value, *chain, self.finding.value]
+        return "".join(parts)
+
     @staticmethod
     def _step(number: int, title: str) -> widgets.HTML:
         return _html(f"<h4>{number} · {title}</h4>")

@@ -52,6 +52,7 @@ def growth(capture: Any) -> go.Figure:
             x=second, y=1, yref="paper", yanchor="bottom", showarrow=False, text=f"snapshot {number}",
             font={"size": 11},
         )  # fmt: skip
+    figure.update_layout(showlegend=True)
     figure.update_xaxes(title="seconds since the capture began", rangemode="tozero")
     figure.update_yaxes(title="MiB", rangemode="tozero")
     return style(figure, "Memory of the process")

@@ -78,7 +78,8 @@ def plain_lines(chains: ReferenceChains) -> str:
 
 def _graph(chains: ReferenceChains) -> dict[str, Any]:
     graph = chains.to_dict()
-    for node in graph["nodes"]:
+    for node, place in zip(graph["nodes"], chains.nodes, strict=True):
+        node["title"] = plain(chain_graph.title(place), 500)
         node["examples"] = _texts(node["examples"])
         node["room_name"] = units.plain_label(node["room"])
         for name in ("label", "path", "file"):

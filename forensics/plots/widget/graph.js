@@ -148,19 +148,20 @@ function stylesheet(palette) {
 function details(node, visible) {
   const rows = [
     ["Keeps", `${size(node.retained_bytes)} in ${objects(node.objects)}`],
+    ["What", node.label],
     ["Room", node.room_name],
     ["Reached as", node.path || "—"],
     ["Source", node.file ? `${node.file}${node.line ? `:${node.line}` : ""}` : "—"],
   ];
   const list = make("dl");
   for (const [name, value] of rows) list.append(make("dt", { text: name }), make("dd", { text: value }));
-  const box = make("div", {}, make("h4", { text: node.label }), list);
+  const box = make("div", {}, make("h4", { text: node.title }), list);
   for (const [title, edges, end] of [
     ["Held by", visible.parents.get(node.id), "source"], ["Refers to", visible.children.get(node.id), "target"],
   ]) {
     if (!edges) continue;
     const told = edges.slice(0, 6).map((edge) => make("li", {
-      text: `${visible.nodes.get(edge[end]).label} — ${edge.label || "reference"} ×${number(edge.references)}` }));
+      text: `${visible.nodes.get(edge[end]).title} — ${edge.label || "reference"} ×${number(edge.references)}` }));
     box.append(make("h5", { text: title }), make("ul", {}, ...told));
     if (edges.length > 6) box.append(make("p", { text: `and ${edges.length - 6} more` }));
   }
@@ -206,7 +207,7 @@ function render({ model, el }) {
   function elements(ids, edges, at) {
     const nodes = [...ids].map((id) => {
       const node = visible.nodes.get(id), folded = visible.folds(id) && !visible.open.has(id);
-      const label = node.label.length > 56 ? `${node.label.slice(0, 30)}…${node.label.slice(-24)}` : node.label;
+      const label = node.title.length > 56 ? `${node.title.slice(0, 30)}…${node.title.slice(-24)}` : node.title;
       return { data: { id: `n${id}`, number: id, room: node.room, folded,
         diameter: 16 + 28 * Math.sqrt(node.retained_bytes / heaviest),
         caption: `${label}\n${size(node.retained_bytes)}${folded ? `  (+${visible.children.get(id).length})` : ""}` },
@@ -255,7 +256,7 @@ function render({ model, el }) {
       const item = make("li", { role: "treeitem", "aria-level": level, "aria-selected": String(id === current) });
       if (visible.folds(id)) item.setAttribute("aria-expanded", String(open));
       item.append(make("button", { type: "button", "data-place": id,
-        text: `${visible.folds(id) ? (open ? "▾ " : "▸ ") : "  "}${label ? `${label} → ` : ""}${node.label}, ` +
+        text: `${visible.folds(id) ? (open ? "▾ " : "▸ ") : "  "}${label ? `${label} → ` : ""}${node.title}, ` +
           `${objects(node.objects)}, ${size(node.retained_bytes)}${seen.has(id) ? " (above)" : ""}`,
         onclick: () => { choose(id); visible.toggle(id); draw(); tree.querySelector(`[data-place="${id}"]`)?.focus(); } }));
       if (open) {
@@ -284,7 +285,7 @@ function render({ model, el }) {
     cy.elements().removeClass("found dim");
     if (!wanted) return;
     const hits = graph.nodes.filter((node) =>
-      `${node.label}\n${node.path}\n${node.file ?? ""}\n${node.examples.join("\n")}`.toLowerCase().includes(wanted));
+      `${node.title}\n${node.label}\n${node.path}\n${node.file ?? ""}\n${node.examples.join("\n")}`.toLowerCase().includes(wanted));
     const before = visible.ids().size;
     hits.slice(0, FEW).forEach((node) => visible.reveal(node.id));
     if (visible.ids().size !== before) { draw(); return; }

@@ -34,7 +34,7 @@ def test_it_is_told_to_those_who_cannot_see_it() -> None:
     title, description = (named[each] for each in picture.get("aria-labelledby", "").split())
     assert picture.get("role") == "img"
     assert title == "The chain"
-    assert "module orders.api refers to orders.api.RESPONSES" in (description or "")
+    assert "orders.api refers to orders.api.RESPONSES" in (description or "")
 
 
 @pytest.mark.parametrize("text", HOSTILE)
