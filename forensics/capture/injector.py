@@ -31,7 +31,6 @@ in the middle kills the target; PyREBox-like tools and memray's attach need a de
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import errno
 import fcntl
 import gc
@@ -253,9 +252,9 @@ def _variables(found: list[Mapping], system: list[ElfImage]) -> Iterator[Mapping
     """The variables of ``system``, the zeroed ones included, which follow without a name."""
     starts = {mapping.start for image in system for mapping in image.writable}
     for before, mapping in zip([None, *found], found, strict=False):
-        if mapping.start in starts:
-            yield mapping
-        elif before and before.start in starts and not mapping.path and before.end == mapping.start:
+        if mapping.start in starts or (
+            before and before.start in starts and not mapping.path and before.end == mapping.start
+        ):
             yield mapping
 
 

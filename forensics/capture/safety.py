@@ -148,8 +148,8 @@ def _has_stack(layout: Layout, stack_pointer: int) -> bool:
     """Whether enough of the thread's stack is mapped; a coroutine's small stack on the heap is refused."""
     for mapping in layout.all:
         if stack_pointer in mapping:
-            is_stack = (
-                mapping.writable and mapping.path in ("", "[stack]") or mapping.path.startswith("[stack:")
+            is_stack = (mapping.writable and mapping.path in ("", "[stack]")) or mapping.path.startswith(
+                "[stack:"
             )
             return is_stack and stack_pointer - RED_ZONE - STACK_NEEDED >= mapping.start
     return False
