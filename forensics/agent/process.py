@@ -1,6 +1,7 @@
 """What only the process itself can tell, or do to itself: collector and allocator counters, memray's tracker."""
 
 import _thread
+import contextlib
 import gc
 import os
 import re
@@ -112,10 +113,8 @@ def _end_recording():
 def _remove_recording():
     _end_recording()
     for remove, name in ((os.unlink, "path"), (os.rmdir, "folder")):
-        try:
+        with contextlib.suppress(OSError, KeyError):
             remove(_recording[name])
-        except (OSError, KeyError):
-            pass
     timer = _recording.pop("timer", None)
     if timer is not None:
         timer.cancel()

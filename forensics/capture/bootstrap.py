@@ -43,7 +43,7 @@ class _Sources:
             return None
         import _frozen_importlib
 
-        return _frozen_importlib.ModuleSpec(name, self, is_package=name == _PRIVATE)
+        return _frozen_importlib.ModuleSpec(name, self, is_package=name == _PRIVATE)  # type: ignore[arg-type]
 
     def create_module(self, spec):
         return None
@@ -80,13 +80,13 @@ def _import_threading():
 
     # The oldest thread state comes last; it is the main thread's.
     main = list(sys._current_frames())[-1]
-    get_ident, set_sentinel = _thread.get_ident, _thread._set_sentinel
-    _thread.get_ident, _thread._set_sentinel = (lambda: main), _thread.allocate_lock
+    originals = {name: getattr(_thread, name) for name in ("get_ident", "_set_sentinel")}
+    _thread.__dict__.update(get_ident=lambda: main, _set_sentinel=_thread.allocate_lock)
     try:
         import threading
     finally:
-        _thread.get_ident, _thread._set_sentinel = get_ident, set_sentinel
-    threading.get_ident, threading._set_sentinel = get_ident, set_sentinel
+        _thread.__dict__.update(originals)
+    threading.__dict__.update(originals)
 
 
 def _tell(page, text):

@@ -252,9 +252,8 @@ def _variables(found: list[Mapping], system: list[ElfImage]) -> Iterator[Mapping
     """The variables of ``system``, the zeroed ones included, which follow without a name."""
     starts = {mapping.start for image in system for mapping in image.writable}
     for before, mapping in zip([None, *found], found, strict=False):
-        if mapping.start in starts or (
-            before and before.start in starts and not mapping.path and before.end == mapping.start
-        ):
+        follows = before and before.start in starts and before.end == mapping.start and not mapping.path
+        if mapping.start in starts or follows:
             yield mapping
 
 

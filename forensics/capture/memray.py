@@ -87,7 +87,7 @@ def _refusal(pid: int, seconds: float, answer: dict[str, str]) -> CaptureError:
     if kind == "busy":
         return CaptureError(
             f"Allocations of process {pid} are being recorded already, by another capture or by memray itself.",
-            advice=f"Wait until that ends (a capture ends by itself after its seconds), then ask again for {seconds:g} s.",
+            advice=f"Wait until that ends (a recording of ours ends by itself), then ask again for {seconds:g} s.",
             pid=pid,
         )
     return CaptureError(f"memray refused to record process {pid}: {answer['refused']}.", pid=pid)

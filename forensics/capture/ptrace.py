@@ -8,6 +8,7 @@ so that nothing of ours comes between a stop and its end.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 import signal
@@ -90,10 +91,8 @@ class TracedThread:
     def detach(self) -> None:
         """Let the thread run on."""
         self._stopped = False
-        try:
+        with contextlib.suppress(ThreadGone, PermissionError):
             self._request(_DETACH, data=self._pending_signal)
-        except (ThreadGone, PermissionError):
-            pass
 
     def registers(self) -> Registers:
         """Its registers (a copy)."""
