@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -21,14 +21,19 @@ from .edge import Edge, edge_at, label_text
 from .reach import Incoming
 
 if TYPE_CHECKING:
+    from .census import Census
     from .dominator_tree import DominatorTree
     from .garbage import Garbage
     from .holders import Holders
+    from .merged import PathTree
     from .modules import Modules
     from .nearest import Nearest
     from .path import Path
+    from .query import QueryResult
     from .shapes import Shapes
     from .variables import Variables
+    from .waste import Waste
+    from .what_if import Cut, WhatIf
 
 __all__ = ["Edge", "EdgeKind", "HeapGraph", "ObjectFlag", "RootKind"]
 
@@ -187,6 +192,11 @@ class HeapGraph:
             f"{len(self.root_objects):,} roots, {int(self.shallow_sizes.sum()):,} bytes)"
         )
 
+    def _repr_html_(self) -> str:
+        from .show import graph_html
+
+        return graph_html(self)
+
     @property
     def n_references(self) -> int:
         """How many references there are, weak ones included."""
@@ -329,6 +339,46 @@ class HeapGraph:
 
         return self._once(f"holders {limit} {min_share}", lambda: holders(self, limit, min_share))
 
+    def merged_paths(self, ids: Any) -> PathTree:
+        """The nearest paths of these objects laid over one another, with counts and bytes for each part."""
+        from .merged import merged_paths
+
+        return merged_paths(self, ids)
+
+    def census(self, by: Literal["type", "shape"] = "type") -> Census:
+        """Objects, shallow and retained bytes by type, or by shape (dicts with the same keys are one)."""
+        from .census import census
+
+        return self._once(f"census {by}", lambda: census(self, by))
+
+    def waste(self) -> Waste:
+        """Equal values kept many times, empty and sparse containers, and the bytes to be had from each."""
+        from .waste import waste
+
+        return self._once("waste", lambda: waste(self))
+
+    def what_if(self, cuts: Cut | Iterable[Cut]) -> WhatIf:
+        """What goes if references are cut, and what still holds the rest; the graph itself stays as it is.
+
+        A cut is an Edge, a (source, target), a Path (its last step), or an expression such as
+        ``"orders.api.RESPONSES"``.
+        """
+        from .what_if import what_if
+
+        return what_if(self, cuts)
+
+    def find(self, expression: str) -> int:
+        """The object that an expression such as ``orders.api.RESPONSES['k3'][0]`` leads to."""
+        from .find import find
+
+        return find(self, expression)
+
+    def sql(self, query: str) -> QueryResult:
+        """One SELECT over the tables ``objects``, ``edges`` and ``roots``; nothing else can be reached from it."""
+        from .query import sql
+
+        return sql(self, query)
+
     def populations(self) -> np.ndarray:
         """int32[n], read-only: how many elements a container holds; 0 for what is no container."""
         from .population import populations
@@ -381,6 +431,13 @@ class HeapGraph:
             return frozen(found)
 
         return self._once("namespace_mask", compute)
+
+    def objects_at(self, address: int) -> np.ndarray:
+        """int32: the objects with this address, none or one in a sound capture."""
+        order = self._once("by address", lambda: np.argsort(self.addresses, kind="stable").astype(np.int32))
+        begin = np.searchsorted(self.addresses, np.uint64(address), side="left", sorter=order)
+        end = np.searchsorted(self.addresses, np.uint64(address), side="right", sorter=order)
+        return order[begin:end]
 
     def sources_of(self, references: np.ndarray) -> np.ndarray:
         """int32: the objects that these references (indices) belong to."""

@@ -11,10 +11,18 @@ from typing import TYPE_CHECKING
 from forensics.escape import html_text, plain
 
 if TYPE_CHECKING:
+    from .census import Census
+    from .diff import HeapDiff
+    from .graph import HeapGraph
     from .holders import Holders
+    from .merged import PathTree
     from .path import Path
+    from .query import QueryResult
+    from .waste import Waste
+    from .what_if import WhatIf
 
 _WIDEST = 72
+_ROWS = 40
 
 
 def size_text(count: float) -> str:
@@ -106,3 +114,128 @@ def _path(path: Path) -> tuple[str, list[str], list[list[str]]]:
 def path_html(path: Path) -> str:
     """See ``Path``."""
     return html_table(*_path(path))
+
+
+def _census(census: Census) -> tuple[str, list[str], list[list[str]]]:
+    total = sum(row.shallow_bytes for row in census)
+    objects = sum(row.objects for row in census)
+    title = f"{objects:,} objects of {len(census):,} {census.by}s, {size_text(total)}"
+    rows = [
+        [f"{row.objects:,}", size_text(row.shallow_bytes), size_text(row.retained_bytes), row.name]
+        for row in census.rows[:_ROWS]
+    ]
+    return title, ["objects", "shallow", "retained", census.by], rows
+
+
+def census_text(census: Census) -> str:
+    """See ``Census``."""
+    return text_table(*_census(census))
+
+
+def census_html(census: Census) -> str:
+    """See ``Census``."""
+    return html_table(*_census(census))
+
+
+def _what_if(what_if: WhatIf) -> tuple[str, list[str], list[list[str]]]:
+    title = (
+        f"Without {', '.join(what_if.cuts)}: {size_text(what_if.freed_bytes)} in {what_if.freed_objects:,} "
+        f"objects would go"
+    )
+    rows = [[size_text(held.bytes), held.retainer.path, held.path.expression] for held in what_if.still_held]
+    return title, ["bytes that stay", "held by", "for example"], rows
+
+
+def what_if_text(what_if: WhatIf) -> str:
+    """See ``WhatIf``."""
+    return text_table(*_what_if(what_if))
+
+
+def what_if_html(what_if: WhatIf) -> str:
+    """See ``WhatIf``."""
+    return html_table(*_what_if(what_if))
+
+
+def _query(result: QueryResult) -> tuple[str, list[str], list[list[str]]]:
+    rows = [["" if cell is None else str(cell) for cell in row] for row in result.rows(_ROWS)]
+    more = f", the first {_ROWS} shown" if len(result) > _ROWS else ""
+    return f"{len(result):,} rows{more}", result.columns, rows
+
+
+def query_text(result: QueryResult) -> str:
+    """See ``QueryResult``."""
+    return text_table(*_query(result))
+
+
+def query_html(result: QueryResult) -> str:
+    """See ``QueryResult``."""
+    return html_table(*_query(result))
+
+
+def _path_tree(tree: PathTree) -> tuple[str, list[str], list[list[str]]]:
+    rows: list[list[str]] = []
+    for depth, part in tree.walk():
+        if depth and len(rows) < 2 * _ROWS:
+            label = "· " * (depth - 1) + part.label
+            standing = f" × {part.standing:,}" if part.standing > 1 else ""
+            rows.append(
+                [f"{part.objects:,}", size_text(part.shallow_bytes), label, part.type_name + standing]
+            )
+    title = f"Paths to {tree.objects:,} objects, {size_text(tree.shallow_bytes)}"
+    return title, ["objects", "bytes", "path", "type"], rows
+
+
+def path_tree_text(tree: PathTree) -> str:
+    """See ``PathTree``."""
+    return text_table(*_path_tree(tree))
+
+
+def path_tree_html(tree: PathTree) -> str:
+    """See ``PathTree``."""
+    return html_table(*_path_tree(tree))
+
+
+def _waste(waste: Waste) -> tuple[str, list[str], list[list[str]]]:
+    total = sum(row.bytes for row in waste)
+    rows = [[size_text(row.bytes), f"{row.objects:,}", row.kind, row.detail] for row in waste.rows[:_ROWS]]
+    return f"{size_text(total)} to be had", ["bytes", "objects", "what", "example"], rows
+
+
+def waste_text(waste: Waste) -> str:
+    """See ``Waste``."""
+    return text_table(*_waste(waste))
+
+
+def waste_html(waste: Waste) -> str:
+    """See ``Waste``."""
+    return html_table(*_waste(waste))
+
+
+def _diff(diff: HeapDiff) -> tuple[str, list[str], list[list[str]]]:
+    title = f"{diff.snapshots} snapshots: {len(diff.growing)} of {len(diff.holders)} holders grow"
+    columns = ["shape", "confidence", "elements", "bytes", "held by", "new elements"]
+    rows = [
+        [
+            series.shape, f"{series.confidence:.2f}", " → ".join(f"{count:,}" for count in series.elements),
+            " → ".join(size_text(count) for count in series.bytes), series.path,
+            ", ".join(f"{count:,} × {shape}" for shape, count in series.new_element_types),
+        ]
+        for series in diff.holders[:_ROWS]
+    ]  # fmt: skip
+    return title, columns, rows
+
+
+def diff_text(diff: HeapDiff) -> str:
+    """See ``HeapDiff``."""
+    return text_table(*_diff(diff))
+
+
+def diff_html(diff: HeapDiff) -> str:
+    """See ``HeapDiff``."""
+    return html_table(*_diff(diff))
+
+
+def graph_html(graph: HeapGraph) -> str:
+    """A graph: how much there is, by type."""
+    title, columns, rows = _census(graph.census())
+    return html_table(f"{graph!r}: {title}", columns, rows[:15])
