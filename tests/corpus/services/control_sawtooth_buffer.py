@@ -13,7 +13,7 @@ BUFFER = []
 dynamodb = boto3.client("dynamodb")
 written = 0
 
-for line in sys.stdin:
+for _ in sys.stdin:
     BUFFER.append(dynamodb.scan(TableName="Orders", Limit=10)["Items"])
     if len(BUFFER) >= 40:
         written += sum(map(len, BUFFER))

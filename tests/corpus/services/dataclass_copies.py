@@ -40,8 +40,4 @@ for line in sys.stdin:
     answer = table.query(KeyConditionExpression=Key("customer").eq(f"c{int(line) % 60:02d}"))
     if MENDED:
         ledger.entries.clear()
-    ledger.entries.extend(
-        Entry(item["order_id"], {k: v for k, v in item.items()}) for item in answer["Items"]
-    )  # noqa: C416
-    del answer
-    print("done", flush=True)
+    ledger.entries.extend(Entry(item["order_id"], dict(item.items())) for item in answer["Items"])
