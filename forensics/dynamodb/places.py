@@ -19,6 +19,7 @@ class Line:
     file: str
     line: int | None
     text: str = ""
+    scope: str = ""
 
     def __str__(self) -> str:
         place = self.file if self.line is None else f"{self.file}:{self.line}"
@@ -39,6 +40,7 @@ _OWN_CODE = ("frame-local", "task", "generator", "closure", "function-default", 
 def name_of(path: str) -> str:
     """The variable or attribute that a path ends in: ``PAGES`` of ``orders.db.PAGES['k'][0]``."""
     bare = re.sub(r"\[[^\]]*\]", "", re.sub(r"\([^()]*\)", "", path)).partition(" at ")[0]
+    bare = re.sub(r"\.(__defaults__|__kwdefaults__|cache)$", "", bare)
     names = re.findall(r"[A-Za-z_]\w*", bare)
     return names[-1] if names else ""
 
@@ -80,19 +82,10 @@ def lines_of(
     name = name_of(path)
     module, file = module_of(path, graph)
     if sources is not None and len(sources) and name:
-        rows = sources[sources["name"] == name]
-        same = rows[rows["module"] == module] if module else rows
-        owner = _owner(path, module)
-        scopes = rows["scope"].fillna("")
-        if owner:
-            scoped = rows[scopes.str.contains(owner, regex=False)]
-        else:
-            scoped = rows[scopes.map(lambda scope: kind in _OWN_CODE and _last(scope) in path)]
-        if len(scoped):
-            same = scoped
-        defined = _lines(same[same["kind"] == "define"])
-        filled = _lines(same[same["kind"] == "fill"]) or _lines(rows[rows["kind"] == "fill"])
-        emptied = _lines(rows[rows["kind"] == "clear"])
+        rows = _of_path(sources, path, kind, name, module)
+        defined, filled, emptied = (
+            _lines(rows[rows["kind"] == each]) for each in ("define", "fill", "clear")
+        )
         if defined or filled:
             return (defined or filled)[0], filled, emptied
     filling = tuple(
@@ -112,14 +105,27 @@ def lines_of(
     return (Line(users[0].file, users[0].line) if users else None), filling or _first(users), emptying
 
 
-def _owner(path: str, module: str) -> str:
-    """The class or function between module and name, if the path shows one."""
-    rest = path.removeprefix(module).strip(".").split("[")[0].split(".")
-    return rest[0] if len(rest) > 1 and rest[0][:1].isupper() else ""
-
-
-def _last(scope: str) -> str:
-    return scope.rpartition(".")[2] or "\0"
+def _of_path(sources: pd.DataFrame, path: str, kind: str, name: str, module: str) -> pd.DataFrame:
+    """The rows that speak of this holder: by name, then narrowed by module and scope as far as rows are left."""
+    rows = sources[sources["name"] == name]
+    scopes = rows["scope"].fillna("")
+    words = set(re.findall(r"[A-Za-z_]\w*", path)) - {name}
+    inside = scopes.map(lambda scope: bool(words & set(scope.replace("<locals>", "").split(".")))).astype(
+        bool
+    )
+    definitions = rows["kind"] == "define"
+    if kind in _OWN_CODE and inside.any():
+        return rows[inside]
+    if module and (rows["module"] == module).any():
+        # Definitions in the holder's own module; it may be filled from others.
+        rows = rows[(rows["module"] == module) | ~definitions]
+        definitions, scopes = rows["kind"] == "define", rows["scope"].fillna("")
+    if kind == "module-variable" and (definitions & (scopes == "")).any():
+        return rows[~definitions | (scopes == "")]
+    inside = inside.reindex(rows.index)
+    if kind == "class-attribute" and (definitions & inside).any():
+        return rows[~definitions | inside]
+    return rows
 
 
 def _first(users: tuple[Function, ...]) -> tuple[Line, ...]:
@@ -128,6 +134,6 @@ def _first(users: tuple[Function, ...]) -> tuple[Line, ...]:
 
 def _lines(rows: pd.DataFrame) -> tuple[Line, ...]:
     return tuple(
-        Line(str(row.file), int(row.line), str(row.text or ""))
+        Line(str(row.file), int(row.line), str(row.text or ""), str(row.scope or ""))
         for row in rows.sort_values("line").itertuples()
     )

@@ -19,13 +19,21 @@ from forensics.dynamodb import code
 from forensics.dynamodb.code import Function
 from forensics.dynamodb.recognise import OPERATIONS as KEY_OPERATIONS
 from forensics.dynamodb.recognise import recognise
-from forensics.dynamodb.vocabulary import OPERATIONS, READ_METHODS, WORDS, Kind
+from forensics.dynamodb.vocabulary import OPERATIONS, READ_METHODS, Kind
 from forensics.heap.graph import HeapGraph
 
-_TABLE_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{2,254}")
-_TABLE_IN_CODE = re.compile(r"""(?:TableName\s*=\s*|\.Table\(\s*)f?["']([A-Za-z0-9_.-]{3,255})["']""")
-_FROM_TABLE = re.compile(r"""\bFROM\s+["']?([A-Za-z0-9_.-]{3,255})""", re.IGNORECASE)
-_CALL = re.compile(r"\.(\w+)\s*\(|get_paginator\(\s*[\"'](\w+)[\"']")
+_TABLE_IN_CODE = re.compile(r'TableName="([A-Za-z0-9_.-]{3,255})"')
+_NAMES = frozenset(OPERATIONS.values())
+_READS = frozenset(OPERATIONS[name] for name in READ_METHODS)
+
+
+@dataclass(frozen=True)
+class Call:
+    """A DynamoDB call that the program makes; ``where`` is ``file:line function()``."""
+
+    operation: str
+    table: str | None
+    where: str
 
 
 @dataclass(frozen=True)
@@ -49,6 +57,7 @@ def provenance(
     content: np.ndarray,
     *,
     users: tuple[Function, ...] = (),
+    filling: Iterable[tuple[str, str]] = (),
     responses: pd.DataFrame | None = None,
     sources: pd.DataFrame | None = None,
 ) -> Provenance:
@@ -58,6 +67,7 @@ def provenance(
     ----------
     content : bool[n], the objects that a holder holds
     users : the program's functions that fill or read the holder
+    filling : (file, scope) of the lines that fill it
     responses : the tracer's notes for this snapshot
     sources : the program's lines, see ``forensics.capture.sources``
     """
@@ -65,15 +75,18 @@ def provenance(
     if traced is not None:
         return traced
     keys = operation_of_keys(graph, content)
-    called, sites = calls_in(graph, users)
-    if not called and sources is not None:
-        called, sites = calls_in_sources(sources, users)
-    operation, reasons = _agree(keys, called)
-    table, why = table_of(graph, content, users, sources)
-    if why:
-        reasons.append(why)
-    sure = 0.0 if operation is None else 0.85 if keys and keys == operation else 0.6
-    return Provenance(operation, table, True, sure, tuple(sites[:3]), tuple(reasons))
+    held = graph._once("forensics.dynamodb.tables", lambda: code.table_names(graph))
+    calls = [*calls_in_sources(graph, sources, users, filling), *calls_in_code(graph, users, held)]
+    call, operation, reasons = _agree(keys, calls)
+    table = call.table if call is not None else None
+    if table is not None and call is not None:
+        reasons.append(f"table inferred from {call.where}")
+    else:
+        table, why = _table_by_elimination(held, sources)
+        reasons += [why] if why else []
+    sure = 0.0 if operation is None else 0.85 if keys and operation in keys else 0.6
+    sites = (call.where,) if call is not None else ()
+    return Provenance(operation, table, True, sure, sites, tuple(reasons))
 
 
 def from_tags(graph: HeapGraph, content: np.ndarray, responses: pd.DataFrame | None) -> Provenance | None:
@@ -117,125 +130,114 @@ def operation_of_keys(graph: HeapGraph, content: np.ndarray) -> str | None:
     return KEY_OPERATIONS[int(np.bincount(found.operations[inside]).argmax())]
 
 
-def calls_in(graph: HeapGraph, users: tuple[Function, ...]) -> tuple[list[str], list[str]]:
-    """Operations that the functions call, and their places: their own calls, else their callees' or callers'."""
-    circles: list[tuple[Function, ...]] = [users]
-    for _ in range(2):
-        wider = code.callees(graph, circles[-1]) if circles[-1] else ()
-        circles.append(wider)
-    circles.insert(2, code.callers(graph, users) if users else ())
-    for circle in circles:
-        counted: Counter[str] = Counter()
-        sites = []
-        for function in circle:
-            own = _operations_of(function)
-            counted.update(own)
-            if own:
-                sites.append(function.place)
-        if counted:
-            return [operation for operation, _ in counted.most_common()], sites
-    return [], []
+def calls_in_code(
+    graph: HeapGraph, users: tuple[Function, ...], tables: frozenset[str] = frozenset()
+) -> list[Call]:
+    """DynamoDB calls that the functions name: their own, then their callees', then their callers'."""
+    calls = []
+    for function in around(graph, users):
+        named = [each for each in function.constants if each in tables]
+        for operation in _operations_of(function):
+            calls.append(Call(operation, named[0] if named else None, function.place))
+    return calls
+
+
+def around(graph: HeapGraph, users: tuple[Function, ...]) -> list[Function]:
+    """The users, what they call (two deep), and what calls them, in this order, each once."""
+    if not users:
+        return []
+    callees = code.callees(graph, users)
+    every = [*users, *callees, *code.callers(graph, users), *code.callees(graph, callees)]
+    return list({function.object: function for function in every}.values())
 
 
 def _operations_of(function: Function) -> list[str]:
     paginated = "get_paginator" in function.names or "paginate" in function.names
-    found = [OPERATIONS[name] for name in sorted(function.names & READ_METHODS)]
+    found = [OPERATIONS[name] for name in sorted(function.names & set(OPERATIONS))]
     if paginated:
         found += [OPERATIONS[each] for each in function.constants if each in OPERATIONS]
-    return list(dict.fromkeys(found))
+    return sorted(dict.fromkeys(found), key=lambda operation: operation not in _READS)
 
 
-def calls_in_sources(sources: pd.DataFrame, users: tuple[Function, ...]) -> tuple[list[str], list[str]]:
-    """The same from the program's source lines, for functions that the heap no longer holds."""
-    calls = sources[sources["kind"] == "call"]
-    files = {function.file for function in users}
-    if files:
-        calls = calls[calls["file"].isin(files)]
-    counted: Counter[str] = Counter()
-    sites = []
-    for row in calls.itertuples():
-        for pair in _CALL.findall(f"{row.text} {row.detail or ''}"):
-            for name in pair:
-                if name in READ_METHODS:
-                    counted[OPERATIONS[name]] += 1
-                    sites.append(f"{row.file}:{row.line} {row.scope}()")
-    return [operation for operation, _ in counted.most_common()], list(dict.fromkeys(sites))
+def calls_in_sources(
+    graph: HeapGraph,
+    sources: pd.DataFrame | None,
+    users: tuple[Function, ...],
+    filling: Iterable[tuple[str, str]] = (),
+) -> list[Call]:
+    """DynamoDB calls in the program's lines: in the scopes that fill the holder, then in those around.
 
-
-def _agree(keys: str | None, called: list[str]) -> tuple[str | None, list[str]]:
-    """One operation out of what the keys and the calls say, and the reasons."""
-    reasons = []
-    if keys is not None:
-        reasons.append(f"inferred from the keys of the retained responses: {keys}")
-        options = re.split(r", | or ", keys)
-        fitting = [operation for operation in called if operation in options]
-        if fitting and len(options) > 1:
-            reasons.append(f"inferred from the calls of the functions that use it: {fitting[0]}")
-        return (fitting[0] if fitting else keys if len(options) == 1 else options[0]), reasons
-    if called:
-        reasons.append(f"inferred from the calls of the functions that use it: {', '.join(called)}")
-        return called[0], reasons
-    return None, reasons
-
-
-def table_of(
-    graph: HeapGraph, content: np.ndarray, users: tuple[Function, ...], sources: pd.DataFrame | None
-) -> tuple[str | None, str]:
-    """The table and what the answer rests on."""
-    held = graph._once("forensics.dynamodb.tables", lambda: code.table_names(graph))
-    circles = [users, code.callees(graph, users), code.callers(graph, users)] if users else []
-    for circle in circles:
-        for function in circle:
-            for constant in function.constants:
-                if constant in held:
-                    return constant, f"table inferred from a constant of {function.place}"
-    for circle in circles:
-        for function in circle:
-            if {"TableName", "Table"} & {*function.constants, *function.names}:
-                candidates = [each for each in function.constants if _may_be_table(each)]
-                if candidates and "TableName" in function.constants:
-                    return candidates[0], f"table inferred from a constant of {function.place}"
-    named = _tables_in_sources(sources, users)
-    if named:
-        best = next((name for name in named if name in held), named[0])
-        return best, "table inferred from the program's source lines"
-    if len(held) == 1:
-        return next(iter(held)), "table inferred: the only one that this heap names"
-    return None, ""
-
-
-def _may_be_table(text: str) -> bool:
-    return (
-        bool(_TABLE_NAME.fullmatch(text))
-        and text not in WORDS
-        and text not in OPERATIONS
-        and not text.startswith(("ALL_", "SPECIFIC_", "COUNT"))
-        and text
-        not in ("dynamodb", "TableName", "Select", "ScanIndexForward", "PaginationConfig", "PageSize")
-    )
-
-
-def _tables_in_sources(sources: pd.DataFrame | None, users: Iterable[Function]) -> list[str]:
-    """Tables in the program's lines, those of the users' files first, most frequent first."""
+    ``filling`` are the (file, scope) pairs of the lines that fill it.
+    """
     if sources is None or not len(sources):
         return []
-    files = {function.file for function in users}
-    near: Counter[str] = Counter()
-    far: Counter[str] = Counter()
-    constants: dict[str, str] = {}
-    for row in sources.itertuples():
-        text = str(row.text or "")
-        assigned = re.match(r"""(\w+)\s*(?::[^=]+)?=\s*.*?["']([A-Za-z0-9_.-]{3,255})["']\)?\s*$""", text)
-        if assigned and "TABLE" in assigned[1].upper():
-            constants[assigned[1]] = assigned[2]
-    for row in sources.itertuples():
-        text = f"{row.text or ''} {row.detail or ''}"
-        found = _TABLE_IN_CODE.findall(text) + _FROM_TABLE.findall(text)
-        found += [
-            constants[name]
-            for name in re.findall(r"(?:TableName\s*=\s*|\.Table\(\s*)(\w+)", text)
-            if name in constants
-        ]
-        (near if row.file in files else far).update(found)
-    ranked = [name for name, _ in near.most_common()] + [name for name, _ in far.most_common()]
-    return ranked or list(dict.fromkeys(constants.values()))
+    rows = sources[sources["kind"] == "call"]
+    by_scope: dict[tuple[str, str], list[Call]] = {}
+    for (file, scope), group in rows.groupby([rows["file"], rows["scope"].fillna("")], sort=False):
+        by_scope[str(file), str(scope)] = _calls_of_scope(group)
+    _add_tables_of_files(rows, by_scope)
+    order = [*filling, *((each.file, _scope(each.qualname)) for each in users)]
+    fillers = set(order)
+    named = tuple(each for each in code.functions(graph) if (each.file, _scope(each.qualname)) in fillers)
+    order += [(each.file, _scope(each.qualname)) for each in around(graph, (*named, *users))]
+    return [call for key in dict.fromkeys(order) for call in by_scope.get(key, [])]
+
+
+def _scope(qualname: str) -> str:
+    return "" if qualname == "<module>" else qualname
+
+
+def _calls_of_scope(rows: pd.DataFrame) -> list[Call]:
+    """The calls of one scope; a table that only another line of the scope names counts for all."""
+    found, tables = [], []
+    for row in rows.itertuples():
+        detail = str(row.detail or "")
+        table = _TABLE_IN_CODE.search(detail)
+        tables += [table[1]] if table else []
+        first = detail.split(" ", maxsplit=1)[0]
+        if first in _NAMES:
+            where = f"{row.file}:{row.line} {row.scope or '<module>'}()"
+            found.append(Call(first, table[1] if table else None, where))
+    if len(set(tables)) == 1:
+        found = [Call(call.operation, call.table or tables[0], call.where) for call in found]
+    return sorted(found, key=lambda call: call.operation not in _READS)
+
+
+def _add_tables_of_files(rows: pd.DataFrame, by_scope: dict[tuple[str, str], list[Call]]) -> None:
+    """A call without a table gets the one that its whole file names, if that is one."""
+    details = rows["detail"].fillna("").map(_TABLE_IN_CODE.findall)
+    for file, found in details.groupby(rows["file"]):
+        tables = {table for names in found for table in names}
+        if len(tables) != 1:
+            continue
+        only = next(iter(tables))
+        for key in [key for key in by_scope if key[0] == file]:
+            by_scope[key] = [Call(call.operation, call.table or only, call.where) for call in by_scope[key]]
+
+
+def _agree(keys: str | None, calls: list[Call]) -> tuple[Call | None, str | None, list[str]]:
+    """One call out of what the keys of responses and the program's calls say, its operation, and the reasons."""
+    if keys is None:
+        if not calls:
+            return None, None, []
+        return calls[0], calls[0].operation, [f"operation inferred from {calls[0].where}"]
+    reasons = [f"operation inferred from the keys of the retained responses: {keys}"]
+    options = re.split(r", | or ", keys)
+    fitting = next((call for call in calls if call.operation in options), None)
+    if fitting is None:
+        return None, options[0] if len(options) == 1 else None, reasons
+    if len(options) > 1:
+        reasons.append(f"{fitting.operation} inferred from {fitting.where}")
+    return fitting, fitting.operation, reasons
+
+
+def _table_by_elimination(held: frozenset[str], sources: pd.DataFrame | None) -> tuple[str | None, str]:
+    """The only table that the heap or the program names at all."""
+    if len(held) == 1:
+        return next(iter(held)), "table inferred: the only one that this heap names"
+    if sources is not None and len(sources):
+        details = sources.loc[sources["kind"] == "call", "detail"].fillna("")
+        named = {table for detail in details for table in _TABLE_IN_CODE.findall(detail)}
+        if len(named) == 1:
+            return next(iter(named)), "table inferred: the only one that the program's lines name"
+    return None, ""

@@ -233,6 +233,7 @@ def _finish(
             graph,
             inside,
             users=users,
+            filling=[(line.file, line.scope) for line in filling if line.text],
             responses=evidence.responses_of(len(evidence.snapshots) - 1),
             sources=evidence.sources,
         ),
