@@ -26,8 +26,8 @@ FIXED_SHARE = 0.05
 BETTER_SHARE = 0.5
 #: Two-sided confidence of the intervals.
 LEVEL = 0.95
-#: After a capture this much shorter than the one before, no growth seen means little.
-SHORT = 0.5
+#: Fewer elements than this to be expected at the old rate: that none came may be chance.
+FEWEST = 3
 
 
 @dataclass(frozen=True)
@@ -222,7 +222,7 @@ def _cause(
     match = _matching(finding, seen_after)
     second = _rate(match, after) if match is not None else Rate(0.0 if len(after.snapshots) > 1 else None)
     retained = match.retained_bytes if match is not None else 0
-    verdict, reason = _verdict(finding, first, second, match, before, after, now)
+    verdict, reason = _verdict(finding, first, second, match, after, now)
     return Cause(
         finding.retainer.path,
         finding.rule,
@@ -275,15 +275,15 @@ def _verdict(
     first: Rate,
     second: Rate,
     match: Suspect | None,
-    before: Evidence,
     after: Evidence,
     now: Sequence[Finding],
 ) -> tuple[Verdict, str]:
     still = any(each.retainer.path == finding.retainer.path for each in now)
     if len(after.snapshots) < 2:
         return "cannot tell", "the capture after has one snapshot, which shows no growth"
-    if before.seconds()[-1] > 0 and after.seconds()[-1] < SHORT * before.seconds()[-1] and not still:
-        return "cannot tell", "the capture after is much shorter than the one before"
+    expected = (finding.growth.objects_per_second or 0.0) * after.seconds()[-1]
+    if 0 < expected < FEWEST and not still:
+        return "cannot tell", f"at the old rate only {expected:.1f} elements were to be expected meanwhile"
     if match is None:
         return "fixed", "the holder is gone or holds no such data any more"
     rate_before = first.bytes_per_second or 0.0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections import Counter
 from collections.abc import Iterable
@@ -13,7 +14,7 @@ from forensics.agent.stream import EdgeKind, ObjectFlag, RootKind
 from forensics.capture.masking import SECRET_KINDS, SECRET_SHIFT
 from forensics.dynamodb import kernels, places
 from forensics.dynamodb.ownership import WHOLE_KINDS, Group, groups, ownership
-from forensics.dynamodb.provenance import provenance
+from forensics.dynamodb.provenance import Provenance, provenance
 from forensics.dynamodb.recognise import recognise
 from forensics.dynamodb.vocabulary import Kind
 from forensics.heap.graph import HeapGraph
@@ -21,6 +22,18 @@ from forensics.rules.evidence import Evidence
 from forensics.rules.series import rate_of, shape_of
 from forensics.rules.suspect import Suspect
 
+#: Growth of these is imports and warm-up of the interpreter itself.
+_INTERPRETER = (
+    "sys.modules",
+    "sys.",
+    "builtins.",
+    "linecache.",
+    "re.",
+    "functools.",
+    "typing.",
+    "copyreg.",
+    "enum.",
+)
 #: At most this many merged paths are looked at, the heaviest first; the rest is small.
 GROUP_LIMIT = 80
 _STORED = "forensics.rules.content"
@@ -123,7 +136,9 @@ def _resolve(graph: HeapGraph, group: Group) -> _Draft | None:
         return None
     paths = sorted(paths, key=_path_rank)
     best = paths[0].retainer
-    also = [path.retainer.path for path in paths[1:] if path.retainer.path != best.path]
+    # The same object under another name (an import) is no second holder.
+    others = (path.retainer for path in paths[1:])
+    also = [place.path for place in others if place.path != best.path and place.object != best.object]
     return _Draft(
         best.path, best.kind, tuple(paths[0].expression.splitlines()), also=list(dict.fromkeys(also))
     )
@@ -229,7 +244,9 @@ def _finish(
         also_held_by=also,
         counts={Kind(k): int(n) for k, n in enumerate(counted.tolist()) if n and k},
         secrets=secrets_in(graph, inside),
-        provenance=provenance(
+        provenance=Provenance()
+        if dynamo_kind == Kind.NONE
+        else provenance(
             graph,
             inside,
             users=users,
@@ -289,36 +306,45 @@ def _others(evidence: Evidence, known: set[str]) -> list[Suspect]:
 
     graph = evidence.snapshots[-1]
     found = []
-    for series in diff(list(evidence.snapshots)).holders:
-        path = series.retainer.path if series.retainer is not None else series.path
-        if path in known or series.shape != "growing":
+    for series in diff(list(evidence.snapshots)).growing:
+        path, container = series.retainer.path, series.objects[-1]
+        if (
+            path in known
+            or path.startswith(_INTERPRETER)
+            or container < 0
+            or not _steady(series.elements, series.bytes)
+        ):
             continue
         known.add(path)
-        container = int(getattr(series, "object", -1))
-        if container < 0 and series.retainer is not None:
-            container = int(series.retainer.object)
-        start = np.array([container] if container >= 0 else [], np.int32)
-        inside = content(graph, start)
+        inside = content(graph, np.array([container], np.int32))
         counts = np.bincount(recognise(graph).kind_of[inside], minlength=len(Kind))
         found.append(
             _finish(
                 evidence,
                 path=path,
-                kind=series.retainer.kind if series.retainer is not None else "native",
+                kind=series.retainer.kind,
                 container=container,
                 members=np.zeros(0, np.int32),
                 dynamo_kind=_kind_inside(counts, int(series.elements[-1])),
-                elements=tuple(int(each) for each in series.elements),
-                sizes=tuple(int(each) for each in series.bytes),
+                elements=series.elements,
+                sizes=series.bytes,
                 inside=inside,
                 chain=(series.path,),
+                also=series.also_held_by,
+                unreachable=series.retainer.kind == "unreachable-cycle",
                 shape=series.shape,
-                confidence=float(getattr(series, "confidence", 0.6)),
-                element_shape=str(series.shape_of_elements if hasattr(series, "shape_of_elements") else ""),
+                confidence=float(series.confidence),
+                element_shape=series.element_shape,
                 retained=int(series.bytes[-1]),
             )
         )
     return found
+
+
+def _steady(elements: tuple[int, ...], sizes: tuple[int, ...]) -> bool:
+    """Whether it grew in every interval: what grew in one only was loaded once."""
+    series = elements if len(set(elements)) > 1 else sizes
+    return all(after > before for before, after in itertools.pairwise(series))
 
 
 def _kind_inside(counts: np.ndarray, elements: int) -> Kind:
