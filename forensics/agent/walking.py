@@ -134,6 +134,7 @@ def in_walker_child():
 
 
 def _fork():
+    parent = os.getpid()
     global _forking_thread
     _forking_thread = threading.get_ident()
     pid = -1

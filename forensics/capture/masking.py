@@ -103,6 +103,8 @@ class ValueTable:
 
     def add(self, payload: bytes, count: int) -> None:
         """Take one ``V`` block."""
+        if count * VALUE.size > len(payload):
+            raise CaptureError("A block of values is cut short.", advice="Take the snapshot again.")
         buffer = np.frombuffer(payload, np.uint8)
         address, length, size, kind, start, ok = _index(buffer, count, VALUE.size)
         if not ok:
@@ -294,13 +296,13 @@ def _digest(buffer, start, size, kind, k0, k1):
                 at_sign = at_sign or c == 64
         if hexadecimal:
             bits |= 64
-        if bits == 4 or kind[i] in (6, 8):
+        if bits & 63 == 4 or kind[i] in (6, 8):
             bits |= 128
         classes[i] = bits
         worth = at_sign or (13 <= digits <= 19 and digits >= size[i] - 6)
         worth = worth or (size[i] == 40 and bits & 7 == 7 and bits & (8 | 32) == 0)
         if size[i] >= 16 and not worth:
-            a, b, c3, d = buffer[start[i]], buffer[start[i] + 1], buffer[start[i] + 2], buffer[start[i] + 3]
+            a, b, c3 = buffer[start[i]], buffer[start[i] + 1], buffer[start[i] + 2]
             worth = (
                 (a == 65 and b in (75, 83, 82, 73))  # AKIA ASIA AROA AIDA AIza
                 or (a == 101 and b == 121 and c3 == 74)  # eyJ
@@ -308,13 +310,7 @@ def _digest(buffer, start, size, kind, k0, k1):
                 or (b == 107 and c3 == 95 and a in (115, 114))  # sk_ rk_
                 or (a == 103 and (b in (104, 105)))  # ghp_ github_pat_
                 or (a == 120 and b == 111 and c3 == 120)  # xox?-
-                or (
-                    bits & 8 != 0
-                    and bits & 2 != 0
-                    and size[i] > 24
-                    and d != 0
-                    and _mentions_key(buffer, start[i], size[i])
-                )
+                or (size[i] >= 20 and bits & 2 != 0 and _mentions_key(buffer, start[i], size[i]))
             )
         candidate[i] = worth and kind[i] != 6
     return hashes, classes, candidate
@@ -322,10 +318,10 @@ def _digest(buffer, start, size, kind, k0, k1):
 
 @nb.njit(cache=True)
 def _mentions_key(buffer, start, size):
-    """A longer text with AKIA, eyJ or BEGIN somewhere inside."""
+    """A longer text with AKIA (or the like), eyJ or BEGIN somewhere inside."""
     for k in range(start, start + size - 4):
         a, b, c, d = buffer[k], buffer[k + 1], buffer[k + 2], buffer[k + 3]
-        if a == 65 and b == 75 and c == 73 and d == 65:
+        if a == 65 and b in (75, 83, 82, 73) and d == 65:
             return True
         if a == 101 and b == 121 and c == 74:
             return True

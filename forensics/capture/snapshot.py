@@ -277,14 +277,13 @@ def _tables(
     raw: RawSnapshot, resolver: _Resolver, references: References, texts: _Texts
 ) -> dict[str, pa.RecordBatch]:
     columns = raw.columns
-    highest = max(raw.type_names, default=0)
-    type_names = [raw.type_names.get(number, "?") for number in range(highest + 1)]
+    where = _positions(raw.type_names, columns["type"])
     roots = _roots(raw, resolver, references, texts)
     frames, code = _frames(raw, resolver, texts), _code(raw, resolver, texts)
     lists: dict[str, list[Any]] = {
         "objects": [
             resolver.addresses,
-            np.minimum(columns["type"], highest).astype(np.int32),
+            np.where(where >= 0, where + 1, 0).astype(np.int32),
             columns["size"].astype(np.int64),
             columns["flags"].astype(np.uint16),
             columns["length"].astype(np.int64),
@@ -295,13 +294,24 @@ def _tables(
         ],
         "offsets": [references.offsets],
         "references": [references.targets, references.labels, references.kinds],
-        "types": [type_names],
+        "types": [["?", *raw.type_names.values()]],
         "roots": roots,
         "frames": frames,
         "code": code,
     }
     lists["strings"] = [texts.pool()]
     return {name: _batch(name, lists[name]) for name in SNAPSHOT_SCHEMAS}
+
+
+def _positions(numbered: dict[int, str], numbers: np.ndarray) -> np.ndarray:
+    """Where each of ``numbers`` stands among the keys of ``numbered``, in the order of the dict; -1 unknown."""
+    known = np.fromiter(numbered, np.int64, len(numbered))
+    if not known.size:
+        return np.full(numbers.size, -1, np.int64)
+    order = np.argsort(known)
+    found = np.minimum(np.searchsorted(known, numbers, sorter=order), known.size - 1)
+    where = order[found]
+    return np.where(known[where] == numbers, where, -1)
 
 
 def _batch(name: str, columns: list[Any]) -> pa.RecordBatch:
@@ -347,7 +357,7 @@ def _held_by_native_code(raw: RawSnapshot, references: References, n: int) -> np
 
 
 def _frames(raw: RawSnapshot, resolver: _Resolver, texts: _Texts) -> list[Any]:
-    frames = raw.frames
+    frames = raw.frames[resolver.ids(raw.frames["address"]) >= 0]
     code = {int(row["address"]): row for row in raw.code}
     thread_names = raw.header.get("threads", {})
     function, file = [], []
@@ -367,7 +377,7 @@ def _frames(raw: RawSnapshot, resolver: _Resolver, texts: _Texts) -> list[Any]:
 
 
 def _code(raw: RawSnapshot, resolver: _Resolver, texts: _Texts) -> list[Any]:
-    code = raw.code
+    code = raw.code[resolver.ids(raw.code["address"]) >= 0]
     objects = resolver.ids(code["address"])
     names, files = resolver.ids(code["name"]), resolver.ids(code["file"])
     return [

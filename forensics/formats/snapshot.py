@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from forensics.bundle import SNAPSHOT_SCHEMAS
-from forensics.errors import FormatError
+from forensics.errors import FormatError, GraphError
 from forensics.heap import HeapGraph
 
 
@@ -21,8 +21,19 @@ def load(folder: Path) -> HeapGraph:
     FormatError : a table is missing, unreadable, or has other columns than ``bundle.SNAPSHOT_SCHEMAS``.
     """
     tables = {name: _open(folder / f"{name}.arrow", schema) for name, schema in SNAPSHOT_SCHEMAS.items()}
+    try:
+        return _graph(tables, folder)
+    except GraphError as error:
+        raise FormatError(
+            f"The tables in {folder} do not fit together: {error.message}",
+            advice="The snapshot is damaged; copy the capture again, or take it again.",
+            path=str(folder),
+        ) from error
+
+
+def _graph(tables: dict[str, pa.Table], folder: Path) -> HeapGraph:
     objects, references, roots = tables["objects"], tables["references"], tables["roots"]
-    graph = HeapGraph(
+    return HeapGraph(
         offsets=_array(tables["offsets"], "offset"),
         targets=_array(references, "target"),
         labels=_array(references, "label"),
@@ -45,29 +56,6 @@ def load(folder: Path) -> HeapGraph:
         code=tables["code"],
         meta={**_meta(folder), "folder": str(folder)},
     )
-    _check(graph, folder)
-    return graph
-
-
-def _check(graph: HeapGraph, folder: Path) -> None:
-    """Indices must fit: a file may be altered and its manifest with it."""
-    n, m = graph.addresses.size, graph.targets.size
-    offsets = graph.offsets
-    fits = offsets.size == n + 1 and offsets[0] == 0 and offsets[-1] == m and graph.kinds.size == m
-    if fits and m:
-        fits = bool(
-            graph.targets.min() >= 0 and graph.targets.max() < n and np.all(offsets[1:] >= offsets[:-1])
-        )
-    if fits and n:
-        fits = bool(graph.types.min() >= 0 and graph.types.max() < len(graph.type_names))
-    if fits and graph.root_objects.size:
-        fits = bool(graph.root_objects.min() >= 0 and graph.root_objects.max() < n)
-    if not fits:
-        raise FormatError(
-            f"The tables in {folder} do not fit together.",
-            advice="The snapshot is damaged; copy the capture again, or take it again.",
-            path=str(folder),
-        )
 
 
 def _meta(folder: Path) -> dict[str, object]:
