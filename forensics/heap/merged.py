@@ -119,7 +119,7 @@ class _Level:
         _, first, inverse = np.unique(patterns, axis=0, return_index=True, return_inverse=True)
         inverse = inverse.reshape(-1)
         weights = np.bincount(inverse, self.counts[objects])
-        parts = []
+        parts: list[PathTree] = []
         for group in np.argsort(-weights, kind="stable")[:_BRANCHES].tolist():
             here = objects[inverse == group]
             part = self._part(here, int(objects[first[group]]), depth)

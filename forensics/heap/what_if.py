@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 Cut = Edge | Path | tuple[int, int] | str
 #: Objects at the border of what goes that are looked at, and variables that are named.
 _LOOKED_AT, _NAMED = 64, 5
+#: What stays is worth a word from this part of what goes.
+_WORTH = 0.01
 
 
 @dataclass(frozen=True)
@@ -146,6 +148,8 @@ def _still_held(
         np.concatenate([border[alive[border]], [t for t in targets if alive[t]]]).astype(np.int32)
     )
     retained = graph.retained_sizes()[border]
+    if retained.sum() < _WORTH * graph.shallow_sizes[gone].sum():
+        return ()  # nothing but shared words: keys, small constants
     border = border[np.argsort(-retained, kind="stable")][:_LOOKED_AT]
     cut = set(references)
     places: dict[str, Path] = {}
