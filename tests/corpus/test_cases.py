@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from corpus_cases import cases
+
+from tests.corpus.cases import cases
 
 CASES = cases()
 HOLDERS = (

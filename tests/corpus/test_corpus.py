@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from corpus_cases import Case, cases
-from corpus_runner import Result, Score, run_all
+
+from tests.corpus.cases import Case, cases
+from tests.corpus.runner import Result, Score, run_all
 
 CASES = cases()
 pytestmark = pytest.mark.timeout(1200)  # the first test waits for all services

@@ -10,9 +10,9 @@ import tempfile
 from collections.abc import Iterator, Mapping
 
 import httpx
-from corpus_cases import SERVICES, Case
 
 from forensics.specimens.program import Program, free_port
+from tests.corpus.cases import SERVICES, Case
 
 
 class RunningCase:

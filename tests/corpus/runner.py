@@ -1,6 +1,6 @@
 """Run the corpus: start services, drive them between snapshots, capture each from outside by its pid, judge.
 
-    python tests/corpus/corpus_runner.py [CASE…] [--keep DIR] [--processes N]
+    python -m tests.corpus.runner [CASE…] [--keep DIR] [--processes N]
 
 prints every expectation that was not met, as facts, and recall, precision and the share of right holders.
 """
@@ -20,12 +20,7 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parent))
-
 import pyarrow.parquet as pq
-from corpus_cases import Case, Expected, cases
-from corpus_service import RunningCase, running
-from corpus_tables import seed
 
 from forensics.bundle import Bundle
 from forensics.capture import responses, sources
@@ -36,6 +31,9 @@ from forensics.investigation import open_capture
 from forensics.rules import judge
 from forensics.specimens.moto import Moto
 from forensics.verify import verify
+from tests.corpus.cases import Case, Expected, cases
+from tests.corpus.service import RunningCase, running
+from tests.corpus.tables import seed
 
 SNAPSHOTS = 4
 #: Seconds between the starts of two snapshots; ticks and the snapshot before must fit in.
