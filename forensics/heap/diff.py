@@ -163,6 +163,8 @@ def diff(graphs: Sequence[HeapGraph], times: Sequence[float] | None = None) -> H
         found[-1].setdefault(path, holder)
     series = [_series(graphs, times, [holders.get(path) for holders in found]) for path in paths]
     series.sort(key=lambda s: (s.shape != "growing", -max(s.grown_bytes, 0), -s.bytes[-1], s.path))
+    for graph in graphs[1:-1]:
+        graph.forget()
     return HeapDiff(len(graphs), None if times is None else tuple(times), tuple(series), _types(graphs))
 
 

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from .nearest import Nearest
     from .path import Path
     from .query import QueryResult
+    from .results import Results
     from .shapes import Shapes
     from .variables import Variables
     from .waste import Waste
@@ -286,7 +287,13 @@ class HeapGraph:
         """Who is the last one that holds whom, as a tree."""
         from .dominator_tree import DominatorTree
 
-        return self._once("dominator_tree", lambda: DominatorTree.of(self))
+        n = len(self)
+        limits = {
+            "immediate": (np.int32, n, -2, n),
+            "order": (np.int32, None, 0, n),
+            "retained_sizes": (np.int64, n, 0, 1 << 62),
+        }
+        return self._kept("dominator_tree", limits, lambda: DominatorTree.of(self), DominatorTree)
 
     def immediate_dominators(self) -> np.ndarray:
         """int32[n], read-only; -1: dominated by the virtual root alone, -2: unreachable."""
@@ -325,7 +332,14 @@ class HeapGraph:
         """For every object the way from a root that a person would take."""
         from .nearest import Nearest
 
-        return self._once("nearest", lambda: Nearest.of(self))
+        n, k = len(self), len(self.root_objects)
+        limits = {
+            "cost": (np.int32, n, -1, 1 << 31),
+            "parent": (np.int32, n, -1, n),
+            "edge": (np.int64, n, -1, self.n_references),
+            "root": (np.int32, n, -1, k),
+        }
+        return self._kept("nearest", limits, lambda: Nearest.of(self), Nearest)
 
     def garbage(self) -> Garbage:
         """What no root reaches, by the cycles that hold it."""
@@ -335,9 +349,20 @@ class HeapGraph:
 
     def holders(self, limit: int = 20, min_share: float = 0.01) -> Holders:
         """The containers whose population makes up the heap, largest first, with who else holds the same."""
-        from .holders import holders
+        from .holders import Holders, holders
 
-        return self._once(f"holders {limit} {min_share}", lambda: holders(self, limit, min_share))
+        def compute() -> Holders:
+            kept = self.results()
+            name = f"holders-{limit}-{min_share:g}"
+            record = kept.load_record(name) if kept else None
+            if record is not None:
+                return Holders.from_dict(record)
+            found = holders(self, limit, min_share)
+            if kept:
+                kept.save_record(name, found.to_dict())
+            return found
+
+        return self._once(f"holders {limit} {min_share}", compute)
 
     def merged_paths(self, ids: Any) -> PathTree:
         """The nearest paths of these objects laid over one another, with counts and bytes for each part."""
@@ -389,7 +414,13 @@ class HeapGraph:
         """The shape of every object: dicts with the same keys are of one shape."""
         from .shapes import Shapes
 
-        return self._once("shapes", lambda: Shapes.of(self))
+        n = len(self)
+        limits = {"ids": (np.int32, n, 0, n + len(self.type_names)), "examples": (np.int32, None, 0, n)}
+
+        def again(ids: np.ndarray, examples: np.ndarray) -> Shapes:
+            return Shapes(ids, examples, self)
+
+        return self._kept("shapes", limits, lambda: Shapes.of(self), again)
 
     def modules(self) -> Modules:
         """The modules of the process, and which of them are the program's own."""
@@ -459,3 +490,33 @@ class HeapGraph:
         if name not in self._memo:
             self._memo[name] = compute()
         return self._memo[name]
+
+    def results(self) -> Results | None:
+        """Where results are kept beside the capture; None for graphs that come from no capture."""
+        from .results import Results
+
+        return self._once("results", lambda: Results.of(self))
+
+    def _kept(
+        self,
+        name: str,
+        limits: Mapping[str, tuple[Any, int | None, int, int]],
+        compute: Callable[[], T],
+        again: Callable[..., T],
+    ) -> T:
+        """The result of ``compute``, taken from beside the capture or kept there: its arrays as ``limits`` say."""
+        if name not in self._memo:
+            kept = self.results()
+            arrays = kept.load(name, limits) if kept else None
+            if arrays is None:
+                result = compute()
+                if kept:
+                    kept.save(name, {each: getattr(result, each) for each in limits})
+            else:
+                result = again(*arrays)
+            self._memo[name] = result
+        return self._memo[name]
+
+    def forget(self) -> None:
+        """Drop every result kept in memory; they are computed, or read from beside the capture, when asked for."""
+        self._memo.clear()

@@ -9,9 +9,10 @@ the bytes are those of the set. Accumulation points under one variable of the pr
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -83,6 +84,26 @@ class Holders:
         from .show import holders_html
 
         return holders_html(self)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The same as plain JSON types."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_dict(cls, record: dict[str, Any]) -> Holders:
+        """The inverse of ``to_dict``."""
+        found = [
+            Holder(
+                **{
+                    **each,
+                    "retainer": Place(**each["retainer"]),
+                    "also_held_by": tuple(each["also_held_by"]),
+                    "objects": tuple(each["objects"]),
+                }
+            )
+            for each in record["holders"]
+        ]
+        return cls(tuple(found), record["total_bytes"])
 
     def to_pandas(self) -> pd.DataFrame:
         """One row for each holder: path, retainer, kind, elements, shape, retained_bytes, share, also_held_by."""

@@ -23,7 +23,9 @@ if TYPE_CHECKING:
 #: Referrers of one object that are looked at; ``None`` alone has a hundred thousand.
 _FAN_IN = 64
 #: Paths that are taken up before giving up on finding ``limit`` different ones.
-_PATIENCE = 2000
+_PATIENCE = 300
+#: A reference that costs so much (a function's globals, the frame below) is no other way to hold something.
+_TOO_DEAR = 60
 #: Longest way along which sidetracks are looked for.
 _LONGEST = 200
 
@@ -102,7 +104,9 @@ def _sidetracks(graph: HeapGraph, nearest: Nearest, before, way, tail, reference
         edges, sources = incoming.edges_to(at), incoming.of(at)
         usable = (edges != taken) & (nearest.cost[sources] >= 0) & graph.is_strong(edges)
         edges, sources = edges[usable], sources[usable]
-        entry_costs = nearest.cost[sources] + edge_costs(graph, edges, sources)
+        steps = edge_costs(graph, edges, sources)
+        edges, sources, steps = edges[steps < _TOO_DEAR], sources[steps < _TOO_DEAR], steps[steps < _TOO_DEAR]
+        entry_costs = nearest.cost[sources] + steps
         if len(edges) > _FAN_IN:
             best = np.argpartition(entry_costs, _FAN_IN)[:_FAN_IN]
             edges, sources, entry_costs = edges[best], sources[best], entry_costs[best]
