@@ -18,7 +18,7 @@ from forensics import resources
 from forensics.bundle import Bundle, sha256
 from forensics.errors import BundleError, ForensicsError
 
-__all__ = ["CAPTURE_VARIABLE", "Workbench", "lab", "prepare"]
+__all__ = ["CAPTURE_VARIABLE", "Workbench", "bundled_capture", "chosen_capture", "lab", "prepare"]
 
 #: The environment variable by which a notebook knows which capture to open.
 CAPTURE_VARIABLE = "FORENSICS_CAPTURE"
@@ -134,24 +134,27 @@ def environment(folder: Path, capture: Path | None) -> dict[str, str]:
     return told
 
 
-def chosen_capture(named: str | os.PathLike[str] = "", default: str = "leaking") -> Path:
-    """The capture a notebook opens: ``named``, else what ``forensics lab CAPTURE`` chose, else a small one of ours.
+def chosen_capture(named: str | os.PathLike[str] = "") -> Path:
+    """The capture a notebook opens: ``named``, else what ``forensics lab CAPTURE`` chose, else one of ours."""
+    chosen = named or os.environ.get(CAPTURE_VARIABLE, "")
+    return Path(chosen) if chosen else bundled_capture("leaking")
+
+
+def bundled_capture(variant: str) -> Path:
+    """A small capture that comes along: ``leaking`` or ``mended``.
 
     Raises
     ------
-    ForensicsError : nothing was chosen and this installation has no captures of its own.
+    ForensicsError : this installation has no captures of its own.
     """
-    named = named or os.environ.get(CAPTURE_VARIABLE, "")
-    if named:
-        return Path(named)
-    bundled = resources.captures() / "fastapi" / default
-    if not bundled.is_dir():
+    folder = resources.captures() / "fastapi" / variant
+    if not folder.is_dir():
         raise ForensicsError(
-            f"The capture {bundled} that comes along is not there.",
-            advice="Give one of your own: forensics lab CAPTURE, or change the first cell.",
-            path=str(bundled),
+            f"The capture {folder} that comes along is not there.",
+            advice="Give one of your own: forensics lab CAPTURE, or name it in the notebook's first cell.",
+            path=str(folder),
         )
-    return bundled
+    return folder
 
 
 def _first(folder: Path) -> str:
