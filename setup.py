@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+import sys
+import sysconfig
 from pathlib import Path
 
 from setuptools import Extension, setup
@@ -22,7 +24,17 @@ DATA_SUFFIXES = (
 
 def extensions() -> list[Extension]:
     """The native parts; each is ``optional=True``: without a compiler the Python ones do the work, slower."""
-    return []
+    native = Path("forensics/agent/native")
+    include = Path(sysconfig.get_path("include"))
+    walker = Extension(
+        "forensics.agent.native._walker",
+        sources=sorted(map(str, native.glob("*.c"))),
+        depends=sorted(map(str, native.glob("*.h"))),
+        include_dirs=[str(include / "internal"), str(include.parent)],
+        extra_compile_args=["-O2", "-fvisibility=hidden", "-pthread"],
+        optional=True,
+    )
+    return [walker] if sys.platform == "linux" else []
 
 
 class BuildPackage(build_py):

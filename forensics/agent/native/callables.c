@@ -124,7 +124,13 @@ generator_edges(struct walk *w, PyObject *object)
     add_slot(w, "__name__", generator->gi_name);
     add_slot(w, "__qualname__", generator->gi_qualname);
     add_slot(w, "exception", generator->gi_exc_state.exc_value);
-    add_slot(w, coroutine ? "cr_origin" : "finalizer", generator->gi_origin_or_finalizer);
+    /* Plain generators leave this field as it was in the memory they got. */
+    if (coroutine) {
+        add_slot(w, "cr_origin", generator->gi_origin_or_finalizer);
+    }
+    else if (asynchronous && generator->gi_hooks_inited) {
+        add_slot(w, "finalizer", generator->gi_origin_or_finalizer);
+    }
 }
 
 void

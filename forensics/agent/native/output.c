@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #define FLUSH_AT ((size_t)1 << 19)
+#define EDGE_BLOCK_BYTES ((size_t)1 << 24)
 
 static const char BLOCK_KIND[N_BLOCKS] = {'T', 'S', 'O', 'E', 'V', 'C', 'F', 'R'};
 
@@ -61,14 +62,28 @@ output_begin(struct walk *w)
     write_block(w, 'H', 1, w->header, w->header_length);
 }
 
+/* One list may have many millions of edges; the reader takes no block of that size. */
+static void
+write_edges(struct walk *w, const struct array *edges)
+{
+    for (size_t at = 0; at < edges->used; at += EDGE_BLOCK_BYTES) {
+        size_t n = edges->used - at < EDGE_BLOCK_BYTES ? edges->used - at : EDGE_BLOCK_BYTES;
+        write_block(w, 'E', (uint32_t)(n / sizeof(struct edge_record)), edges->bytes + at, n);
+    }
+}
+
 void
 output_flush(struct walk *w)
 {
     for (int i = 0; i < N_BLOCKS; i++) {
         struct array *a = &w->blocks[i];
         if (a->used > 0) {
-            uint32_t count = i == BLOCK_EDGES ? (uint32_t)(a->used / sizeof(struct edge_record)) : w->counts[i];
-            write_block(w, BLOCK_KIND[i], count, a->bytes, a->used);
+            if (i == BLOCK_EDGES) {
+                write_edges(w, a);
+            }
+            else {
+                write_block(w, BLOCK_KIND[i], w->counts[i], a->bytes, a->used);
+            }
             a->used = 0;
             w->counts[i] = 0;
         }

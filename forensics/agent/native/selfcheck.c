@@ -280,6 +280,9 @@ selfcheck_run(PyObject *module, struct known_types *known)
     Py_XDECREF(answer);
     Py_XDECREF(probe);
     Py_XDECREF(token);
+    if (samples != NULL) {
+        PyDict_Clear(samples); /* its functions point back at it: no litter for the service's collector */
+    }
     Py_CLEAR(samples);
     return features;
 }
