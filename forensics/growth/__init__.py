@@ -1,1 +1,8 @@
-"""growth."""
+"""Time series of a process and what their shape says."""
+
+from __future__ import annotations
+
+from forensics.growth.series import GrowthSeries
+from forensics.growth.verdict import Verdict, judge
+
+__all__ = ["GrowthSeries", "Verdict", "judge"]
