@@ -61,7 +61,7 @@ class Injection:
 
     thread: int  # the thread that was borrowed
     doing: str  # what it was doing: a system call, or "running the interpreter"
-    stopped_seconds: float  # how long it stood
+    stopped_seconds: float  # how long it stood, at most
     stops: int  # how many stops it took, those in unsafe places included
     longest_stop: float  # seconds, of any of them
     seconds: float  # all in all, until the script had run
@@ -82,12 +82,11 @@ class _Stops:
     times: list[float] = field(default_factory=list)
 
     @contextlib.contextmanager
-    def one(self) -> Iterator[None]:
-        began = time.perf_counter()
+    def one(self, thread: TracedThread) -> Iterator[None]:
         try:
             yield
         finally:
-            self.times.append(time.perf_counter() - began)
+            self.times.append(time.perf_counter() - thread.running_until)
 
 
 def supported() -> str | None:
@@ -385,13 +384,14 @@ def _borrow(
     stops: _Stops,
 ) -> str | None:
     """Send thread ``tid`` through the stub if it stands safely; what it was doing, or None."""
-    with _undisturbed(), TracedThread(tid) as thread, stops.one():
+    with _undisturbed(), TracedThread(tid) as thread, stops.one(thread):
         thread.stop()
         if thread.interrupted_by_signal:
             return None
         registers = thread.registers()
         doing = safety.why_safe(memory, plan.layout, registers, first_look, in_libraries)
         if doing is None:
+            thread.detach()
             return None
         going_on = safety.resumed(registers)
         block = stub.arguments(page, size, plan.functions, going_on.rip)
@@ -410,16 +410,26 @@ def _borrow(
 
 @contextlib.contextmanager
 def _undisturbed() -> Iterator[None]:
-    """No other thread of ours and no collection of ours while a thread of the target stands."""
+    """Nothing comes between us and a thread of the target that stands: no other thread of ours, no collection of
+    ours, and, where we have the right, no other process."""
     interval, collecting = sys.getswitchinterval(), gc.isenabled()
     sys.setswitchinterval(5.0)
     gc.disable()
+    _first_in_line(True)
     try:
         yield
     finally:
+        _first_in_line(False)
         sys.setswitchinterval(interval)
         if collecting:
             gc.enable()
+
+
+def _first_in_line(first: bool) -> None:
+    """Let this thread run before all ordinary ones, or as an ordinary one again; without the right, nothing."""
+    policy = os.SCHED_FIFO if first else os.SCHED_OTHER
+    with contextlib.suppress(OSError):
+        os.sched_setscheduler(0, policy | os.SCHED_RESET_ON_FORK, os.sched_param(int(first)))
 
 
 # -- afterwards --------------------------------------------------------------------------------------------

@@ -58,6 +58,8 @@ class TracedThread:
         self.tid = tid
         self._stopped = False
         self._pending_signal = 0
+        #: ``time.perf_counter()`` when it was last seen running: it has stood for at most the time since then
+        self.running_until = time.perf_counter()
         self._request(_SEIZE)
 
     def __enter__(self) -> TracedThread:
@@ -121,6 +123,7 @@ class TracedThread:
         deadline = time.monotonic() + patience
         spins = 0
         while True:
+            seen = time.perf_counter()
             found = _libc.waitpid(self.tid, status, _WALL | _WNOHANG)
             if found == self.tid:
                 if os.WIFSTOPPED(status.value):
@@ -128,11 +131,13 @@ class TracedThread:
                 raise ThreadGone
             if found < 0:
                 raise ThreadGone
+            self.running_until = seen
             if time.monotonic() > deadline:
                 raise TimeoutError
             spins += 1
-            if spins > 2000:
-                time.sleep(0.0002)
+            if spins > 20:
+                # Not time.sleep(): that would hand the interpreter lock to another thread of ours.
+                _libc.usleep(50)
 
     def _request(self, request: int, address: int = 0, data: int = 0) -> None:
         if _libc.ptrace(request, self.tid, address, data) < 0:

@@ -220,7 +220,7 @@ def look_at(pid: int) -> Target:
     except (psutil.NoSuchProcess, FileNotFoundError, ProcessLookupError, ValueError, OverflowError):
         raise TargetError(
             f"There is no process {pid} here.",
-            advice="`forensics targets` lists what can be captured; one in a container is seen from its host or inside.",
+            advice="`forensics targets` lists what can be captured; one in a container shows on its host.",
             pid=pid,
         ) from None
     except (psutil.AccessDenied, PermissionError):

@@ -1,0 +1,12 @@
+"""Sleeps; never imports threading, like many a small worker."""
+
+import os
+import sys
+import time
+
+print("ready", flush=True)
+before = sorted(globals())
+while not os.path.exists(sys.argv[1]):
+    time.sleep(0.005)
+assert sorted(set(globals()) - {"before"}) == before, sorted(globals())
+print("fine")

@@ -1,0 +1,108 @@
+"""Programs that run in any interpreter of the machine, and what must be true of them after they were entered."""
+
+from __future__ import annotations
+
+import glob
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+PROGRAMS = Path(__file__).parent / "programs"
+OLDEST = (3, 9)
+
+
+def interpreters() -> dict[str, str]:
+    """Every supported CPython of this machine: version -> executable."""
+    found = {}
+    folders = glob.glob(os.path.expanduser("~/.pyenv/versions/3.*/bin"))
+    candidates = [sys.executable, "/usr/bin/python3", *(f"{folder}/python3" for folder in folders)]
+    for candidate in candidates:
+        real = shutil.which(candidate)
+        if not real:
+            continue
+        asked = subprocess.run(
+            [real, "-c", "import sys; print('%d.%d.%d' % sys.version_info[:3])"],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        version = asked.stdout.strip()
+        if version and tuple(map(int, version.split(".")[:2])) >= OLDEST:
+            found.setdefault(version, real)
+    return dict(sorted(found.items(), key=lambda pair: tuple(map(int, pair[0].split(".")))))
+
+
+@dataclass
+class Running:
+    """A program of ours that works until its flag file appears, then checks itself and says "fine"."""
+
+    process: subprocess.Popen[str]
+    flag: Path
+
+    @property
+    def pid(self) -> int:
+        return self.process.pid
+
+    def finish(self, seconds: float = 20.0) -> str:
+        """Let it end; what it printed last. Fails if it did not end well."""
+        self.flag.touch()
+        out, err = self.process.communicate(timeout=seconds)
+        assert self.process.returncode == 0, f"exit {self.process.returncode}: {err}"
+        assert err == "", err
+        return out.strip().splitlines()[-1]
+
+    def unharmed(self) -> None:
+        """It still runs, nobody traces any of its threads, and it is not stopped."""
+        assert self.process.poll() is None, self.process.communicate()
+        for task in Path(f"/proc/{self.pid}/task").iterdir():
+            try:
+                facts = (task / "status").read_text()
+            except FileNotFoundError:  # a thread that has just ended
+                continue
+            assert "\nTracerPid:\t0\n" in facts
+            assert "\nState:\tt" not in facts, "a thread is left stopped by a tracer"
+
+
+@contextmanager
+def running(program: str, *arguments: str, interpreter: str = sys.executable, **options):
+    """Start ``programs/way_<program>.py``; wait until it says that it is ready, and end it whatever happens."""
+    # Not pytest's tmp_path: a target that gives its rights away could not see it.
+    folder = Path(tempfile.mkdtemp(prefix="forensics-test-"))
+    folder.chmod(0o755)
+    flag = folder / f"flag-{time.monotonic_ns()}"
+    process = subprocess.Popen(
+        [interpreter, "-I", str(PROGRAMS / f"way_{program}.py"), str(flag), *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        **options,
+    )
+    try:
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        assert line.strip() == "ready", (line, process.stderr.read() if process.stderr and not line else "")
+        yield Running(process, flag)
+    finally:
+        if process.poll() is None:
+            process.kill()
+        process.wait()
+        shutil.rmtree(folder)
+        for stream in (process.stdout, process.stderr):
+            if stream:
+                stream.close()
+
+
+def wait_until(condition, seconds: float = 10.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not come to pass in time"
+        time.sleep(0.01)
+
+
+__all__ = ["Running", "interpreters", "running", "wait_until"]
