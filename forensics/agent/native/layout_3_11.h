@@ -64,3 +64,5 @@ generator_frame(PyGenObject *generator)
 
 /* What a suspended generator waits for is on top of its stack; 3.11 and 3.12 do not mark the state. */
 #define generator_awaits(generator) 0
+
+#define type_subclasses(interpreter, type) ((void)(interpreter), (type)->tp_subclasses)

@@ -71,3 +71,15 @@ generator_frame(PyGenObject *generator)
 }
 
 #define generator_awaits(generator) ((generator)->gi_frame_state == FRAME_SUSPENDED_YIELD_FROM)
+
+/* The dict of weak references to subclasses. The interpreter keeps that of its own static types apart. */
+static inline PyObject *
+type_subclasses(PyInterpreterState *interpreter, PyTypeObject *type)
+{
+    if (!(type->tp_flags & _Py_TPFLAGS_STATIC_BUILTIN)) {
+        return (PyObject *)type->tp_subclasses;
+    }
+    size_t i = (size_t)type->tp_subclasses - 1;
+    size_t n = Py_ARRAY_LENGTH(interpreter->types.builtins.initialized);
+    return i < n && interpreter->types.builtins.initialized[i].type == type ? interpreter->types.builtins.initialized[i].tp_subclasses : NULL;
+}

@@ -11,7 +11,6 @@
 static struct walk walk; /* a child has its own copy; in place the interpreter lock guards it */
 static struct known_types known;
 static unsigned features;
-static int decimal_checked;
 
 struct options {
     int values, in_place, caller_frames, hold_collector, alive_fd;
@@ -51,12 +50,7 @@ static void
 prepare(int fd, const char *header, Py_ssize_t header_length, const struct options *o)
 {
     known_types_find(&known);
-    if (known.decimal != NULL && !decimal_checked) {
-        decimal_checked = 1;
-        if (!selfcheck_decimal(known.decimal)) {
-            features &= ~(unsigned)FEATURE_DECIMAL;
-        }
-    }
+    selfcheck_known(&known, &features);
     memset(&walk, 0, sizeof walk);
     walk.fd = fd;
     walk.recording = 1;
@@ -181,7 +175,7 @@ py_names_given_up(PyObject *module, PyObject *unused)
     (void)unused;
     PyObject *list = PyList_New(0);
     for (int i = 0; list != NULL && feature_name(1u << i) != NULL; i++) {
-        if (features & 1u << i) {
+        if ((features | FEATURES_OF_MODULES) & 1u << i) {
             continue;
         }
         PyObject *name = PyUnicode_FromString(feature_name(1u << i));
@@ -197,7 +191,8 @@ static PyMethodDef methods[] = {
     {"snapshot", py_snapshot, METH_VARARGS, snapshot_doc},
     {"wait", py_wait, METH_VARARGS, wait_doc},
     {"names_given_up", py_names_given_up, METH_NOARGS,
-     "names_given_up() -> list of str\n\nThe kinds of names that the self-check at load found it would get wrong."},
+     "names_given_up() -> list of str\n\nThe kinds of names that the self-check at load found it would get wrong. Types of modules that are not imported\n"
+     "yet are checked before a snapshot."},
     {"_selfcheck_probe", selfcheck_probe, METH_O, NULL},
     {"_after_fork", py_after_fork, METH_NOARGS, NULL},
     {NULL, NULL, 0, NULL},
@@ -234,8 +229,8 @@ module_exec(PyObject *module)
                      PY_MINOR_VERSION);
         return -1;
     }
-    features = selfcheck_run(module, &known);
-    decimal_checked = 0;
+    features = (features & FEATURES_OF_MODULES) | selfcheck_run(module, &known);
+    selfcheck_known(&known, &features);
     if (PyModule_AddStringConstant(module, "built_for", PY_VERSION) < 0) {
         return -1;
     }

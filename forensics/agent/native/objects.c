@@ -95,6 +95,7 @@ weakref_edges(struct walk *w, PyWeakReference *reference)
 void
 type_edges(struct walk *w, PyTypeObject *type)
 {
+    add_slot(w, "subclasses", type_subclasses(w->interpreter, type));
     if (!(type->tp_flags & Py_TPFLAGS_HEAPTYPE)) {
         add_slot(w, "__dict__", static_type_dict(type));
         add_slot(w, "__mro__", type->tp_mro);

@@ -14,7 +14,6 @@
 #include <unistd.h>
 
 static const char SOURCE[] =
-    "import sys\n"
     "class Sample:\n"
     "    def __init__(self):\n"
     "        self.first = ['first']\n"
@@ -26,12 +25,7 @@ static const char SOURCE[] =
     "    return probe(token)\n"
     "sample = Sample()\n"
     "suspended = generator('token')\n"
-    "inner = next(suspended)\n"
-    "if 'functools' in sys.modules:\n"
-    "    cached = sys.modules['functools'].lru_cache(maxsize=2)(list)\n"
-    "    result = cached('abc')\n"
-    "if '_collections' in sys.modules:\n"
-    "    queue = sys.modules['_collections'].deque([inner, sample])\n";
+    "inner = next(suspended)\n";
 
 static PyObject *samples; /* while the check runs */
 static struct known_types *checked_types;
@@ -106,7 +100,7 @@ code_is_right(void)
     PyCodeObject *code = (PyCodeObject *)function->func_code;
     walk_sample((PyObject *)code);
     return PyTuple_Check(code->co_localsplusnames) && PyTuple_GET_SIZE(code->co_localsplusnames) == 2 &&
-           code->co_nlocalsplus == 2 && code->co_nfreevars == 0 && code->co_firstlineno == 6 &&
+           code->co_nlocalsplus == 2 && code->co_nfreevars == 0 && code->co_firstlineno == 5 &&
            PyUnicode_CompareWithASCIIString(PyTuple_GET_ITEM(code->co_localsplusnames, 1), "inner") == 0 &&
            PyUnicode_CompareWithASCIIString(code->co_qualname, "generator") == 0 &&
            PyCode_Addr2Line(code, 0) > 0;
@@ -123,43 +117,10 @@ frames_are_right(PyObject *token)
             scratch.blocks[BLOCK_EDGES].used = 0;
             frame_locals(&scratch, frame);
             return has_edge(EDGE_LOCAL, "token", token) && frame_function(frame) == sample("frame") &&
-                   PyCode_Addr2Line(code, frame_instruction(frame)) == 10;
+                   PyCode_Addr2Line(code, frame_instruction(frame)) == 9;
         }
     }
     return 0;
-}
-
-static int
-lru_cache_is_right(void)
-{
-    PyObject *cached = sample("cached"), *key, *link;
-    Py_ssize_t at = 0;
-    if (cached == NULL) {
-        return 0;
-    }
-    struct lru_cache *cache = (struct lru_cache *)cached;
-    if ((size_t)Py_TYPE(cached)->tp_basicsize < sizeof *cache || !PyDict_CheckExact(cache->cache) ||
-        !PyDict_Next(cache->cache, &at, &key, &link)) {
-        return 0;
-    }
-    checked_types->lru_link = Py_TYPE(link);
-    return (size_t)Py_TYPE(link)->tp_basicsize == sizeof(struct lru_link) && cache->function == (PyObject *)&PyList_Type &&
-           ((struct lru_link *)link)->result == sample("result") && ((struct lru_link *)link)->key == key;
-}
-
-static int
-deque_is_right(void)
-{
-    PyObject *queue = sample("queue");
-    if (queue == NULL) {
-        return 0;
-    }
-    walk_sample(queue);
-    struct edge_record *edge = (struct edge_record *)scratch.blocks[BLOCK_EDGES].bytes;
-    struct deque_object *deque = (struct deque_object *)queue;
-    return Py_SIZE(queue) == 2 && deque->leftindex >= 0 && deque->leftindex < 64 &&
-           edge[0].target == (uintptr_t)sample("inner") && (edge[0].label & LABEL_MASK) == 0 &&
-           edge[1].target == (uintptr_t)sample("sample") && (edge[1].label & LABEL_MASK) == 1;
 }
 
 /* What is tracked last stands last in the youngest generation. */
@@ -184,7 +145,7 @@ collector_lists_are_right(void)
 static unsigned
 check_all(PyObject *token, int in_child)
 {
-    unsigned right = FEATURE_DECIMAL; /* checked when decimal is there */
+    unsigned right = 0;
     memset(&scratch, 0, sizeof scratch);
     scratch.features = FEATURE_ALL;
     scratch.known = *checked_types;
@@ -197,8 +158,6 @@ check_all(PyObject *token, int in_child)
     right |= attributes_are_right() ? FEATURE_ATTRIBUTES : 0;
     right |= generators_are_right() ? FEATURE_GENERATORS : 0;
     right |= right & FEATURE_CODE && frames_are_right(token) ? FEATURE_FRAMES : 0;
-    right |= lru_cache_is_right() ? FEATURE_LRU_CACHE : 0;
-    right |= deque_is_right() ? FEATURE_DEQUE : 0;
     /* A child may not allocate; there the lists are believed when the frames were right. */
     right |= in_child ? (right & FEATURE_FRAMES ? FEATURE_GC_LISTS : 0)
                       : (collector_lists_are_right() ? FEATURE_GC_LISTS : 0);
@@ -287,18 +246,89 @@ selfcheck_run(PyObject *module, struct known_types *known)
     return features;
 }
 
-/* Whether a Decimal's digits are where libmpdec keeps them. */
-int
-selfcheck_decimal(PyTypeObject *decimal)
+/* ---- types of C modules: checked once their module is imported; the reads stay inside the samples' memory ---- */
+
+static int
+decimal_is_right(PyTypeObject *decimal)
 {
+    static const char digits[] = "-1234567890123456789012.345";
     char text[2048];
     int cut, right = 0;
-    PyObject *number = PyObject_CallFunction((PyObject *)decimal, "s", "-1234567890123456789012.345");
+    PyObject *number = PyObject_CallFunction((PyObject *)decimal, "s", digits);
     if (number != NULL && (size_t)decimal->tp_basicsize >= sizeof(struct decimal_object)) {
         size_t n = decimal_text(number, text, sizeof text, &cut);
-        right = n == 27 && memcmp(text, "-1234567890123456789012.345", 27) == 0;
+        right = n == sizeof digits - 1 && memcmp(text, digits, n) == 0;
     }
     Py_XDECREF(number);
-    PyErr_Clear();
     return right;
+}
+
+static int
+count_items(PyObject *item, void *argument)
+{
+    PyObject **expected = argument;
+    if (item == expected[0]) {
+        expected[0] = expected[1];
+        expected[1] = NULL;
+    }
+    return 0;
+}
+
+static int
+deque_is_right(PyTypeObject *type)
+{
+    PyObject *first = PyList_New(0), *second = PyList_New(0);
+    PyObject *queue = first && second ? PyObject_CallFunction((PyObject *)type, "((OO))", first, second) : NULL;
+    int right = 0;
+    if (queue != NULL && (size_t)type->tp_basicsize >= sizeof(struct deque_object)) {
+        PyObject *expected[2] = {first, second};
+        struct deque_object *deque = (struct deque_object *)queue;
+        type->tp_traverse(queue, count_items, expected); /* both, in their order */
+        right = Py_SIZE(queue) == 2 && expected[0] == NULL && deque->leftblock == deque->rightblock &&
+                deque->leftindex > 0 && deque->leftindex < DEQUE_BLOCK;
+    }
+    Py_XDECREF(queue);
+    Py_XDECREF(first);
+    Py_XDECREF(second);
+    return right;
+}
+
+static int
+lru_cache_is_right(PyTypeObject *type, PyTypeObject **link_type)
+{
+    PyObject *key, *link, *result = NULL;
+    Py_ssize_t at = 0;
+    int right = 0;
+    PyObject *cached = PyObject_CallFunction((PyObject *)type, "OiOO", &PyList_Type, 2, Py_False, &PyTuple_Type);
+    result = cached != NULL ? PyObject_CallFunction(cached, "s", "abc") : NULL;
+    struct lru_cache *cache = (struct lru_cache *)cached;
+    if (result != NULL && (size_t)type->tp_basicsize >= sizeof *cache && cache->function == (PyObject *)&PyList_Type &&
+        PyDict_CheckExact(cache->cache) && PyDict_Next(cache->cache, &at, &key, &link) &&
+        (size_t)Py_TYPE(link)->tp_basicsize == sizeof(struct lru_link)) {
+        *link_type = Py_TYPE(link);
+        right = ((struct lru_link *)link)->result == result && ((struct lru_link *)link)->key == key;
+    }
+    Py_XDECREF(result);
+    Py_XDECREF(cached);
+    return right;
+}
+
+/* Adds what the types in ``known`` allow to ``features``; a type is checked when it is seen first. */
+void
+selfcheck_known(struct known_types *known, unsigned *features)
+{
+    static PyTypeObject *seen_decimal, *seen_deque, *seen_lru_cache;
+    if (known->decimal != NULL && known->decimal != seen_decimal) {
+        seen_decimal = known->decimal;
+        *features |= decimal_is_right(known->decimal) ? FEATURE_DECIMAL : 0;
+    }
+    if (known->deque != NULL && known->deque != seen_deque) {
+        seen_deque = known->deque;
+        *features |= deque_is_right(known->deque) ? FEATURE_DEQUE : 0;
+    }
+    if (known->lru_cache != NULL && known->lru_cache != seen_lru_cache) {
+        seen_lru_cache = known->lru_cache;
+        *features |= lru_cache_is_right(known->lru_cache, &known->lru_link) ? FEATURE_LRU_CACHE : 0;
+    }
+    PyErr_Clear();
 }

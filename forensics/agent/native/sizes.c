@@ -1,8 +1,9 @@
 /* Shallow sizes, read from the structures: __sizeof__ may be the service's own code, and sys.getsizeof calls it.
 
    Equal to sys.getsizeof for the interpreter's own types, the collector's header and what stands before an instance
-   included. One thing is counted beyond it: up to 3.12 the block with an instance's attribute values is allocated
-   apart and counted by nobody; it belongs to the instance until the instance gets a __dict__. */
+   included. Attribute values are counted where their memory is, which sys.getsizeof does not do: with the instance
+   where they stand inside it (3.13 and later) or in a block that it owns (before, until it gets a __dict__), and not
+   again with a __dict__ that merely shows them. */
 #include "layout.h"
 #include "structures.h"
 
@@ -106,7 +107,7 @@ object_extent(struct walk *w, struct type_facts *facts, PyObject *object)
 #if PY_VERSION_HEX >= 0x030c0000
         e.size = offsetof(PyLongObject, long_value.ob_digit) + (n ? n : 1) * sizeof(digit);
 #else
-        e.size = offsetof(PyLongObject, ob_digit) + n * sizeof(digit);
+        e.size = offsetof(PyLongObject, ob_digit) + (n ? n : 1) * sizeof(digit);
 #endif
         break;
     }
@@ -158,20 +159,23 @@ object_extent(struct walk *w, struct type_facts *facts, PyObject *object)
     }
     case KIND_DECIMAL: {
         struct decimal_object *number = (struct decimal_object *)object;
-        if (!(number->flags & DECIMAL_WORDS_INSIDE)) {
+        if (!(number->flags & DECIMAL_WORDS_ELSEWHERE)) {
             e.size += (size_t)number->allocated * sizeof(uint64_t);
         }
         break;
     }
     case KIND_TYPE:
         e = type_extent((PyTypeObject *)object);
+#if PY_VERSION_HEX >= 0x030d0000
         if (!(((PyTypeObject *)object)->tp_flags & Py_TPFLAGS_HEAPTYPE)) {
-            before = 0; /* static types are not the collector's */
+            before = 0; /* static types are not the collector's; sys.getsizeof knows since 3.13 */
         }
+#endif
         break;
     case KIND_CODE: {
         PyCodeObject *code = (PyCodeObject *)object;
         e.size = offsetof(PyCodeObject, co_code_adaptive) + (size_t)Py_SIZE(code) * sizeof(_Py_CODEUNIT);
+        e.size = (e.size + sizeof(void *) - 1) & ~(sizeof(void *) - 1);
         break;
     }
     case KIND_GENERATOR: {

@@ -69,7 +69,7 @@ enum {
     DECIMAL_INFINITE = 2,
     DECIMAL_NAN = 4,
     DECIMAL_SIGNALLING = 8,
-    DECIMAL_WORDS_INSIDE = 64,
+    DECIMAL_WORDS_ELSEWHERE = 32 | 64 | 128, /* inside the object, shared, or constant */
 };
 #define DECIMAL_WORD_DIGITS 19
 

@@ -35,6 +35,9 @@ kind_of(struct walk *w, PyTypeObject *type)
     if (flags & Py_TPFLAGS_DICT_SUBCLASS) {
         return is_or_extends(type, known->ordered_dict) ? KIND_ORDERED_DICT : KIND_DICT;
     }
+#if PY_VERSION_HEX >= 0x030f0000
+    if (is_or_extends(type, &PyFrozenDict_Type)) return KIND_DICT;
+#endif
     if (flags & Py_TPFLAGS_LIST_SUBCLASS) return KIND_LIST;
     if (flags & Py_TPFLAGS_TUPLE_SUBCLASS) return KIND_TUPLE;
     if (flags & Py_TPFLAGS_UNICODE_SUBCLASS) return KIND_STR;

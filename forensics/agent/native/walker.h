@@ -88,6 +88,7 @@ enum feature {
     FEATURE_DEQUE = 64,
     FEATURE_GC_LISTS = 128,
     FEATURE_ALL = 255,
+    FEATURES_OF_MODULES = FEATURE_LRU_CACHE | FEATURE_DECIMAL | FEATURE_DEQUE,
 };
 
 /* ---- visited.c ---- */
@@ -238,7 +239,7 @@ int watcher_wait(pid_t child, double timeout, int *status);
 /* selfcheck.c */
 void known_types_find(struct known_types *known);
 unsigned selfcheck_run(PyObject *module, struct known_types *known);
-int selfcheck_decimal(PyTypeObject *decimal);
+void selfcheck_known(struct known_types *known, unsigned *features);
 PyObject *selfcheck_probe(PyObject *module, PyObject *token);
 
 #endif
