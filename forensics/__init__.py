@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from forensics.acquisition import capture
     from forensics.capture.plan import plan
-    from forensics.capture.take import capture
     from forensics.capture.targets import targets
     from forensics.demo import demo
     from forensics.errors import ForensicsError
@@ -36,7 +36,7 @@ _PUBLIC = {
     "Findings": ("forensics.findings", "Findings"),
     "ForensicsError": ("forensics.errors", "ForensicsError"),
     "HeapGraph": ("forensics.heap", "HeapGraph"),
-    "capture": ("forensics.capture.take", "capture"),
+    "capture": ("forensics.acquisition", "capture"),
     "chains": ("forensics.investigation", "chains"),
     "demo": ("forensics.demo", "demo"),
     "diff": ("forensics.investigation", "diff"),

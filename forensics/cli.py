@@ -50,6 +50,9 @@ def main() -> None:
         if error.advice:
             _err.print(escape(_safe(error.advice)), highlight=False)
         sys.exit(3)
+    except KeyboardInterrupt:
+        _err.print("interrupted")
+        sys.exit(130)
     except BrokenPipeError:
         # The reader of our output went away; what could be said was said.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

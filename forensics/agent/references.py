@@ -76,6 +76,9 @@ class References:
             _suspended(obj, kind, edges, unnamed)
         elif kind is types.FrameType:
             _frame(obj, edges, unnamed)
+        elif kind is types.TracebackType:
+            _take(unnamed, edges, _SLOT, "tb_frame", obj.tb_frame)
+            _take(unnamed, edges, _SLOT, "tb_next", obj.tb_next)
         elif kind is types.CellType:
             _take(unnamed, edges, _SLOT, "cell_contents", next(iter(unnamed.values()), None))
         elif kind is types.ModuleType:
@@ -89,7 +92,7 @@ class References:
     # -- kinds of objects --------------------------------------------------------------------------------------
 
     def _instance(self, obj, kind, edges, unnamed):
-        mro = _mro(kind)
+        mro = _mro(kind) or ()
         if dict in mro:
             _take_many(unnamed, edges, _dict_items(obj))
         elif list in mro or tuple in mro:
@@ -162,14 +165,17 @@ class References:
                 _take(unnamed, edges, _SLOT, label, target)
 
     def _type(self, obj, edges, unnamed):
+        mro = _mro(obj)
+        if mro is None:
+            # A static type that was never made ready (some of the interpreter's own): its slots hold nulls, and
+            # some of type's getters do not expect that.
+            return
         for target in gc.get_referents(_namespace(obj)):
             if type(target) is dict:
                 unnamed.setdefault(id(target), target)
                 _take(unnamed, edges, _SLOT, "__dict__", target)
-        mro = _mro(obj)
-        if mro is not None:
-            unnamed.setdefault(id(mro), mro)
-            _take(unnamed, edges, _SLOT, "__mro__", mro)
+        unnamed.setdefault(id(mro), mro)
+        _take(unnamed, edges, _SLOT, "__mro__", mro)
         for name in ("__base__", "__bases__"):
             _take(unnamed, edges, _SLOT, name, type.__dict__[name].__get__(obj))
 

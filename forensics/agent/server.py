@@ -105,14 +105,20 @@ def _serve(listener):
             connection, _ = listener.accept()
         except OSError:
             return
-        with connection:
-            try:
-                if _trusted(connection):
-                    _answer(connection)
-            except Exception as error:  # the service must never notice us, whatever went wrong
-                with _quiet():
-                    _send(connection, {"error": "{}: {}".format(type(error).__name__, error)})
+        # A thread each: counters are asked for while a snapshot is under way.
+        name = "forensics-agent-answer"
+        threading.Thread(target=_handle, args=(connection,), name=name, daemon=True).start()
         del connection
+
+
+def _handle(connection):
+    with connection:
+        try:
+            if _trusted(connection):
+                _answer(connection)
+        except Exception as error:  # the service must never notice us, whatever went wrong
+            with _quiet():
+                _send(connection, {"error": "{}: {}".format(type(error).__name__, error)})
 
 
 def _trusted(connection):
@@ -183,7 +189,7 @@ def _snapshot(request, connection):
 def _last(request, connection):
     from . import walking
 
-    return walking.last_result
+    return walking.result_of_last()
 
 
 def _runtime(verb):

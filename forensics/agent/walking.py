@@ -41,6 +41,12 @@ def snapshot(request, connection):
             last_result.update(walk(native, request, connection))
 
 
+def result_of_last():
+    """What the last snapshot cost; waits for one that is under way."""
+    with _one_at_a_time:
+        return dict(last_result)
+
+
 def native_walker(path=None):
     """The native walker's module, or None: the one at ``path``, or the one built with this package."""
     try:
@@ -115,7 +121,7 @@ def _python_walk(_native, request, connection):
         raise RuntimeError("the Python walker only walks in a forked child: in place it would not be atomic")
     begin = time.perf_counter()
     described = header("python")
-    frames = walker.running_frames(skip_thread=threading.get_ident())
+    frames = walker.running_frames(skip=agent_threads())
     alive_read, alive_write = os.pipe()
     pid = _fork()
     if pid == 0:
@@ -128,13 +134,18 @@ def _python_walk(_native, request, connection):
     return {"walker": "python", "pause_seconds": pause, "child_pid": pid}
 
 
+def agent_threads():
+    """The identifiers of this agent's own threads, which are no part of the service."""
+    threads = list(getattr(threading, "_active", {}).items())
+    return {ident for ident, thread in threads if getattr(thread, "_name", "").startswith("forensics-agent")}
+
+
 def in_walker_child():
     """Whether this process is the child that walks; true before ``os.fork`` returns there, for its hooks."""
     return _forking_thread == threading.get_ident()
 
 
 def _fork():
-    parent = os.getpid()
     global _forking_thread
     _forking_thread = threading.get_ident()
     pid = -1

@@ -1,4 +1,4 @@
-"""Taking a capture: find the way in, take snapshots at their times, watch the process meanwhile, write the bundle."""
+"""Taking a capture of one process: enter, take snapshots at their times, watch it meanwhile, write the bundle."""
 
 from __future__ import annotations
 
@@ -9,19 +9,24 @@ import shutil
 import socket
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
+
+import pyarrow.parquet as pq
 
 import forensics
 from forensics.bundle import Bundle
-from forensics.capture import ways
+from forensics.capture import memray, plan, responses, sources, walkers, ways
+from forensics.capture.counters import Watching
 from forensics.capture.link import AgentLink
 from forensics.capture.snapshot import write_snapshot
-from forensics.errors import CaptureError, ForensicsError, TargetError
+from forensics.capture.targets import inspect
+from forensics.errors import CaptureError, ForensicsError
 
 VALUES = ("masked", "full", "none")
-
 #: progress(stage, done, total): total 0 where it is not known before.
 Progress = Callable[[str, float, float], None]
 
@@ -30,59 +35,207 @@ def no_progress(stage: str, done: float, total: float) -> None:
     """The default: say nothing."""
 
 
-def capture(
-    target: int | str,
-    *,
-    to: str | os.PathLike[str] | None = None,
-    snapshots: int = 1,
-    every: float = 5.0,
-    values: str = "masked",
-    via: str = "auto",
-    walker: str = "auto",
-    progress: Progress = no_progress,
-) -> Path:
-    """Capture a live process into a new folder and return the folder.
+class Decision(Protocol):
+    """What a trigger says of one sample."""
 
-    Parameters
-    ----------
-    target : the process id
-    to : the folder to make; by default ``capture-PID-TIME`` in the working directory
-    snapshots : how many object graphs to take
-    every : seconds from the start of one snapshot to the start of the next
-    values : "masked" (default), "full" or "none"; see ``forensics.capture.masking``
-    via : "auto", or one way in by name; see ``forensics targets``
-    walker : "auto", "native" or "python"
+    take: bool
+    reason: str
+    finished: bool
+
+
+class Trigger(Protocol):
+    """Decides by the process's counters when to take a snapshot; see ``forensics.growth.triggers.Watch``."""
+
+    def feed(self, sample: Mapping[str, float | None]) -> Decision:
+        """Judge one row of the process table."""
+
+    def took(self, size: int) -> None:
+        """Note that a snapshot was taken, and its bytes on disk."""
+
+
+@dataclass(frozen=True)
+class Order:
+    """What to capture of a process; times in seconds."""
+
+    snapshots: int = 1
+    every: float = 5.0
+    watch: float = 0.0
+    allocations: float = 0.0
+    values: str = "masked"
+    via: str = "auto"
+    walker: str = "auto"
+    in_place: bool = False
+    trigger: Trigger | None = None
+    sample_every: float = 1.0
+    progress: Progress = field(default=no_progress, repr=False)
+
+    def check(self) -> None:
+        """Raise CaptureError for what cannot be done."""
+        if self.values not in VALUES:
+            raise CaptureError(
+                f"--values {self.values!r} is not one of {', '.join(VALUES)}.", values=self.values
+            )
+        if self.walker not in ("auto", "native", "python"):
+            raise CaptureError(f"--walker {self.walker!r} is not one of auto, native, python.")
+        if not (self.snapshots or self.watch or self.allocations):
+            raise CaptureError(
+                "There is nothing to capture: no snapshots, no --watch, no --allocations.",
+                advice="Ask for --snapshots 3, for example.",
+            )
+
+
+def take(pid: int, folder: str | os.PathLike[str], order: Order) -> Path:
+    """Capture process ``pid`` into a new ``folder`` and return the folder.
 
     Raises
     ------
-    TargetError, CaptureError, BundleError : with what to do; a folder without a single whole snapshot is removed.
+    TargetError, CaptureError, BundleError : with what to do. A folder with nothing whole in it is removed; one with
+        whole snapshots stays, and its manifest says why it was cut short.
     """
-    pid = _pid(target)
-    if values not in VALUES:
-        raise CaptureError(f"--values {values!r} is not one of {', '.join(VALUES)}.")
-    if snapshots < 1:
-        raise CaptureError(f"--snapshots {snapshots} is not at least 1.")
-    link = ways.enter(pid, via)
-    name = to if to is not None else f"capture-{pid}-{time.strftime('%Y%m%d-%H%M%S')}"
-    bundle = Bundle.create(name, **_manifest(link, values))
+    order.check()
+    choice = _walker(pid, order)
+    if order.snapshots:
+        plan.require(pid, native=choice.native, in_place=order.in_place)
+    link = ways.enter(pid, order.via)
+    bundle = Bundle.create(folder, **_manifest(link, order))
     try:
-        _take(bundle, link, snapshots, every, values, walker, progress)
+        _Taking(bundle, link, order, choice).run()
     except BaseException as error:
         _leave_what_is_whole(bundle, error)
         raise
     return bundle.folder
 
 
-def _pid(target: int | str) -> int:
-    try:
-        return int(target)
-    except ValueError:
-        raise TargetError(
-            f"{target!r} is not a process id.", advice="`forensics targets` lists what can be captured here."
-        ) from None
+def _walker(pid: int, order: Order) -> walkers.Choice:
+    target = inspect(pid)
+    choice = walkers.choose(ways.Runtime(target.runtime, target.version, target.library), order.walker)
+    if order.walker == "native" and not choice.native:
+        raise CaptureError(
+            f"There is no native walker for process {pid}: {choice.origin}.",
+            advice="Leave --walker out to use the Python walker, or install for that version with a C compiler.",
+        )
+    return choice
 
 
-def _manifest(link: AgentLink, values: str) -> dict[str, Any]:
+class _Taking:
+    """One capture under way."""
+
+    def __init__(self, bundle: Bundle, link: AgentLink, order: Order, choice: walkers.Choice) -> None:
+        self.bundle = bundle
+        self.link = link
+        self.order = order
+        self.choice = choice
+        self.key = secrets.token_bytes(16)
+        self.answers: list[tuple[int, list[dict[str, Any]]]] = []
+        self.count = 0
+
+    def run(self) -> None:
+        self._sources()
+        with (
+            ThreadPoolExecutor(1) as pool,
+            Watching(self.link.pid, every=self.order.sample_every, link=self.link) as watching,
+        ):
+            recording = self._record_allocations(pool)
+            try:
+                if self.order.trigger is not None:
+                    self._when_triggered(self.order.trigger, watching)
+                else:
+                    self._at_their_times()
+                if recording is not None:
+                    recording.result()
+            finally:
+                self._write_process(watching)
+        if self.answers:
+            table = responses.table(self.answers)
+            self.bundle.write("responses.parquet", lambda path: pq.write_table(table, path))
+        self.bundle.update(complete=True)
+
+    # -- when ------------------------------------------------------------------------------------------------------
+
+    def _at_their_times(self) -> None:
+        begin = time.monotonic()
+        for number in range(self.order.snapshots):
+            self._wait_until(begin, begin + number * self.order.every, "waiting")
+            self._snapshot(self.order.snapshots)
+        self._wait_until(begin, begin + self.order.watch, "watching")
+
+    def _when_triggered(self, trigger: Trigger, watching: Watching) -> None:
+        begin = time.monotonic()
+        seen = 0
+        while time.monotonic() - begin < self.order.watch:
+            samples = watching.series().samples
+            for sample in samples[seen:]:
+                decision = trigger.feed(asdict(sample))
+                if decision.take:
+                    self._snapshot(0, decision.reason)
+                    folder = self.bundle.folder / f"snapshots/{self.count - 1:03d}"
+                    trigger.took(sum(file.stat().st_size for file in folder.iterdir()))
+                if decision.finished:
+                    return
+            seen = len(samples)
+            self._wait_until(begin, min(time.monotonic() + 0.5, begin + self.order.watch), "watching")
+
+    def _wait_until(self, begin: float, moment: float, stage: str) -> None:
+        while (left := moment - time.monotonic()) > 0:
+            self.order.progress(stage, time.monotonic() - begin, moment - begin)
+            time.sleep(min(left, 0.2))
+
+    # -- what ------------------------------------------------------------------------------------------------------
+
+    def _snapshot(self, of: int, reason: str | None = None) -> None:
+        if self.count:
+            plan.require(self.link.pid, native=self.choice.native, in_place=self.order.in_place)
+        taken_at = time.time()
+        stage = f"snapshot {self.count + 1}" + (f" of {of}" if of else "")
+        raw, cost = self.link.snapshot(
+            keep_values=self.order.values == "full",
+            hash_key=self.key,
+            walker="native" if self.choice.native else "python",
+            walker_path=self._walker_path(),
+            in_place=self.order.in_place,
+            values=self.order.values != "none",
+            progress=lambda objects: self.order.progress(stage, objects, 0),
+        )
+        entry = {"name": f"snapshots/{self.count:03d}", "taken_at": taken_at, **cost}
+        if reason is not None:
+            entry["reason"] = reason
+        with self.bundle.new_folder(entry["name"]) as folder:
+            meta = {"taken_at": taken_at, "cost": cost}
+            entry |= write_snapshot(raw, folder, values=self.order.values, meta=meta)
+        entry["stream_seconds"] = round(time.time() - taken_at, 3)
+        self.bundle.update(snapshots=[*self.bundle.manifest["snapshots"], entry])
+        traced = self.link.request("responses")
+        if traced.get("installed"):
+            self.answers.append((self.count, traced["rows"]))
+        self.count += 1
+
+    def _walker_path(self) -> str | None:
+        return None if self.choice.path is None else str(self.choice.path)
+
+    def _sources(self) -> None:
+        modules = [(name, file) for name, file in self.link.request("modules")["modules"]]
+        table = sources.index(Path(f"/proc/{self.link.pid}/root"), modules)
+        self.bundle.write("sources.parquet", lambda path: pq.write_table(table, path))
+
+    def _record_allocations(self, pool: ThreadPoolExecutor) -> Future[Path] | None:
+        if not self.order.allocations:
+            return None
+
+        def record() -> Path:
+            return self.bundle.write(
+                "allocations/000.memray.bin",
+                lambda path: memray.record(self.link, self.order.allocations, path),
+            )
+
+        return pool.submit(record)
+
+    def _write_process(self, watching: Watching) -> None:
+        series = watching.series()
+        if len(series):
+            self.bundle.write("process.parquet", series.write)
+
+
+def _manifest(link: AgentLink, order: Order) -> dict[str, Any]:
     about = link.request("ping")
     return {
         "tool": f"dynamodb-memory-forensics {forensics.__version__}",
@@ -95,7 +248,7 @@ def _manifest(link: AgentLink, values: str) -> dict[str, Any]:
         "taken_at": time.time(),
         "taken_with": f"Python {sys.version.split()[0]}",
         "via": link.via,
-        "values": values,
+        "values": order.values,
         "snapshots": [],
     }
 
@@ -106,50 +259,6 @@ def _command_line(pid: int) -> list[str]:
     except OSError:
         return []
     return [part.decode("utf-8", "replace") for part in raw.split(b"\0") if part]
-
-
-def _take(
-    bundle: Bundle, link: AgentLink, count: int, every: float, values: str, walker: str, progress: Progress
-) -> None:
-    begin = time.monotonic()
-    key = secrets.token_bytes(16)
-    for number in range(count):
-        _wait_until(begin + number * every, progress)
-        _snapshot(bundle, link, number, count, values, walker, key, progress)
-    bundle.update(complete=True)
-
-
-def _wait_until(moment: float, progress: Progress) -> None:
-    begin = time.monotonic()
-    while (left := moment - time.monotonic()) > 0:
-        progress("waiting", time.monotonic() - begin, moment - begin)
-        time.sleep(min(left, 0.2))
-
-
-def _snapshot(
-    bundle: Bundle,
-    link: AgentLink,
-    number: int,
-    count: int,
-    values: str,
-    walker: str,
-    key: bytes,
-    progress: Progress,
-) -> None:
-    taken_at = time.time()
-    stage = f"snapshot {number + 1} of {count}"
-    raw, cost = link.snapshot(
-        keep_values=values == "full",
-        hash_key=key,
-        walker=walker,
-        values=values != "none",
-        progress=lambda objects: progress(stage, objects, 0),
-    )
-    name = f"snapshots/{number:03d}"
-    with bundle.new_folder(name) as folder:
-        facts = write_snapshot(raw, folder, values=values, meta={"taken_at": taken_at, "cost": cost})
-    entry = {"name": name, "taken_at": taken_at, **cost, **facts}
-    bundle.update(snapshots=[*bundle.manifest["snapshots"], entry])
 
 
 def _leave_what_is_whole(bundle: Bundle, error: BaseException) -> None:

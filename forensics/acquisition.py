@@ -1,0 +1,131 @@
+"""The verb ``capture``: what a person asks for, turned into orders for one process or for all workers of a master."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from forensics.capture.take import Order, Progress, no_progress, take
+from forensics.capture.targets import inspect
+from forensics.errors import CaptureError, TargetError
+
+#: Where --when is given without --watch, the process is watched for so long, seconds.
+WATCH_FOR_TRIGGERS = 3600.0
+_MASTERS = ("gunicorn", "uvicorn", "hypercorn", "granian")
+
+
+def capture(
+    target: int | str,
+    *,
+    to: str | os.PathLike[str] | None = None,
+    snapshots: int = 1,
+    every: float | None = None,
+    watch: float = 0.0,
+    allocations: float = 0.0,
+    when: Sequence[str] = (),
+    values: str = "masked",
+    via: str = "auto",
+    walker: str = "auto",
+    workers: bool = False,
+    in_place: bool = False,
+    progress: Progress = no_progress,
+) -> Path | list[Path]:
+    """Capture a live process into a new folder and return the folder; with ``workers`` a list of folders.
+
+    Parameters
+    ----------
+    target : the process id
+    to : the folder to make; by default ``capture-PID-TIME`` in the working directory
+    snapshots : how many object graphs to take; with ``when`` at most so many
+    every : seconds from the start of one snapshot to the next; by default 5, or spread over ``watch``
+    watch : sample the process's counters for so many seconds at least
+    allocations : record allocations with memray inside the process for so many seconds
+    when : conditions such as ``"rss > 80%"`` that trigger snapshots; the first is taken at once as baseline
+    values : "masked" (default), "full" or "none"; see ``forensics.capture.masking``
+    via : "auto", or one way in by name; see ``forensics targets``
+    walker : "auto", "native" or "python"
+    workers : capture every worker of this master process, each into its own folder
+    in_place : walk in the process itself instead of a forked child; it stands still meanwhile
+
+    Raises
+    ------
+    TargetError, CaptureError, BundleError : with what to do; a folder without anything whole in it is removed.
+    """
+    pid = _pid(target)
+    trigger = _trigger(when, snapshots)
+    if when and not watch:
+        watch = WATCH_FOR_TRIGGERS
+    if every is None:
+        every = watch / (snapshots - 1) if watch and snapshots > 1 else 5.0
+    order = Order(
+        snapshots=snapshots,
+        every=every,
+        watch=watch,
+        allocations=allocations,
+        values=values,
+        via=via,
+        walker=walker,
+        in_place=in_place,
+        trigger=trigger,
+        progress=progress,
+    )
+    order.check()
+    folder = Path(to if to is not None else f"capture-{pid}-{time.strftime('%Y%m%d-%H%M%S')}")
+    if workers:
+        return _take_workers(pid, folder, order)
+    _refuse_master(pid)
+    return take(pid, folder, order)
+
+
+def _pid(target: int | str) -> int:
+    try:
+        return int(target)
+    except ValueError:
+        raise TargetError(
+            f"{target!r} is not a process id.", advice="`forensics targets` lists what can be captured here."
+        ) from None
+
+
+def _trigger(when: Sequence[str], snapshots: int):
+    if not when:
+        return None
+    from forensics.growth.triggers import Bounds, Watch, parse
+
+    bounds = Bounds(snapshots=snapshots) if snapshots > 1 else Bounds()
+    return Watch([parse(text) for text in when], bounds)
+
+
+def _take_workers(pid: int, folder: Path, order: Order) -> list[Path]:
+    found = inspect(pid).workers
+    if not found:
+        raise TargetError(
+            f"Process {pid} has no workers.",
+            advice="Leave --workers out to capture the process itself.",
+            pid=pid,
+        )
+    if order.trigger is not None:
+        raise CaptureError("--when watches one process.", advice=f"Give one worker's PID: {_listed(found)}.")
+    taken = []
+    for worker in found:
+        order.progress(f"worker {worker}", len(taken), len(found))
+        taken.append(take(worker, folder / f"worker-{worker}", order))
+    return taken
+
+
+def _refuse_master(pid: int) -> None:
+    """A server's master holds no request: its heap would show nothing, and look clean."""
+    target = inspect(pid)
+    if target.workers and any(name in " ".join(target.command_line).lower() for name in _MASTERS):
+        raise TargetError(
+            f"Process {pid} is the master of {len(target.workers)} workers; the requests are served, and the memory "
+            "is held, in these.",
+            advice=f"Capture a worker ({_listed(target.workers)}), or all of them with --workers.",
+            pid=pid,
+            workers=target.workers,
+        )
+
+
+def _listed(pids: Sequence[int]) -> str:
+    return ", ".join(map(str, pids))
