@@ -117,7 +117,8 @@ def plan(
             advice="`forensics targets` lists what can be captured here.",
         ) from None
     found = inspect(pid)
-    choice = walkers.choose(Runtime(found.runtime, found.version, found.library), walker)
+    runtime = Runtime(found.runtime, found.version, found.library)
+    choice = walkers.choose(pid, runtime, "python" if walker == "python" else "auto")
     memory, room = guard.memory_of(pid), guard.room_for(pid)
     cost = guard.foretell(memory, native=choice.native, in_place=in_place)
     needed = guard.needed_room(cost, memory, room, native=choice.native, in_place=in_place)
