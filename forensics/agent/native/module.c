@@ -6,7 +6,7 @@
 #include <string.h>
 
 #define DEFAULT_LIMIT_SECONDS 900
-#define DEFAULT_LIMIT_IN_PLACE 30
+#define LIMIT_IN_PLACE 30
 
 static struct walk walk; /* a child has its own copy; in place the interpreter lock guards it */
 static struct known_types known;
@@ -40,8 +40,11 @@ read_options(PyObject *given, struct options *o)
     o->caller_frames = integer_option(given, "caller_frames", 0);
     o->hold_collector = integer_option(given, "hold_collector", 1);
     o->alive_fd = integer_option(given, "alive_fd", -1);
-    int otherwise = o->in_place ? DEFAULT_LIMIT_IN_PLACE : DEFAULT_LIMIT_SECONDS;
+    int otherwise = o->in_place ? LIMIT_IN_PLACE : DEFAULT_LIMIT_SECONDS;
     o->limit_seconds = (unsigned)integer_option(given, "limit_seconds", otherwise);
+    if (o->in_place && o->limit_seconds > LIMIT_IN_PLACE) {
+        o->limit_seconds = LIMIT_IN_PLACE; /* no service may stand still longer than this */
+    }
     Py_XDECREF(empty);
     return PyErr_Occurred() ? -1 : 0;
 }
@@ -108,7 +111,7 @@ PyDoc_STRVAR(snapshot_doc,
 "header is the JSON of the first block, as bytes. options, a dict:\n"
 "  values         True: write the values of strings, bytes and numbers; False: of names only\n"
 "  in_place       False: walk in a forked child and return at once; True: walk here, everything else waits\n"
-"  limit_seconds  the child's life, or the longest stop in place\n"
+"  limit_seconds  the child's life, or the longest stop in place (at most 30)\n"
 "  alive_fd       a descriptor that the child keeps open as long as it lives, for instance the write end of a pipe\n"
 "  caller_frames  False: the frames of the calling thread are the agent's and are left out\n"
 "  hold_collector True: automatic collection is off until the child is gone\n\n"
