@@ -108,13 +108,7 @@ def take(pid: int, folder: str | os.PathLike[str], order: Order) -> Path:
 
 def _walker(pid: int, order: Order) -> walkers.Choice:
     target = inspect(pid)
-    choice = walkers.choose(ways.Runtime(target.runtime, target.version, target.library), order.walker)
-    if order.walker == "native" and not choice.native:
-        raise CaptureError(
-            f"There is no native walker for process {pid}: {choice.origin}.",
-            advice="Leave --walker out to use the Python walker, or install for that version with a C compiler.",
-        )
-    return choice
+    return walkers.choose(pid, ways.Runtime(target.runtime, target.version, target.library), order.walker)
 
 
 class _Taking:
@@ -128,10 +122,12 @@ class _Taking:
         self.key = secrets.token_bytes(16)
         self.answers: list[tuple[int, list[dict[str, Any]]]] = []
         self.count = 0
+        self.walker_path: str | None = None
 
     def run(self) -> None:
         self._sources()
         with (
+            walkers.delivered(self.link.pid, self.choice) as self.walker_path,
             ThreadPoolExecutor(1) as pool,
             Watching(self.link.pid, every=self.order.sample_every, link=self.link) as watching,
         ):
@@ -191,7 +187,7 @@ class _Taking:
             keep_values=self.order.values == "full",
             hash_key=self.key,
             walker="native" if self.choice.native else "python",
-            walker_path=self._walker_path(),
+            walker_path=self.walker_path,
             in_place=self.order.in_place,
             values=self.order.values != "none",
             progress=lambda objects: self.order.progress(stage, objects, 0),
@@ -208,9 +204,6 @@ class _Taking:
         if traced.get("installed"):
             self.answers.append((self.count, traced["rows"]))
         self.count += 1
-
-    def _walker_path(self) -> str | None:
-        return None if self.choice.path is None else str(self.choice.path)
 
     def _sources(self) -> None:
         modules = [(name, file) for name, file in self.link.request("modules")["modules"]]
