@@ -30,6 +30,10 @@ WHOLE_KINDS = (
 )
 
 
+#: Objects of the SDK; the data that a client's handlers hold stands for itself, a client below a session does not.
+SDK_KINDS = (Kind.CLIENT, Kind.RESOURCE, Kind.TABLE, Kind.SESSION, Kind.HTTP_SESSION)
+
+
 @dataclass(frozen=True, eq=False)
 class Ownership:
     """One parent for every object of a graph.
@@ -39,7 +43,8 @@ class Ownership:
     parents : int32[n], -1 for roots
     parent_edges : int64[n], the reference by which the parent holds it, -1 for roots
     signatures : uint64[n], equal for equal paths; comparable between snapshots
-    inside : bool[n], below a DynamoDB object
+    inside : bool[n], below DynamoDB data
+    inside_sdk : bool[n], below a client, resource, Table or session
     unreachable : bool[n], held by no root: cyclic garbage
     """
 
@@ -47,6 +52,7 @@ class Ownership:
     parent_edges: np.ndarray
     signatures: np.ndarray
     inside: np.ndarray
+    inside_sdk: np.ndarray
     unreachable: np.ndarray
 
     def ancestors(self, object_id: int) -> list[int]:
@@ -87,7 +93,8 @@ def groups(graph: HeapGraph, *kinds: Kind) -> list[Group]:
     found, own = recognise(graph), ownership(graph)
     wanted = np.isin(found.kinds, [int(kind) for kind in kinds or WHOLE_KINDS])
     objects = found.objects[wanted]
-    objects = objects[~own.inside[objects]]
+    sdk = np.isin(found.kind_of[objects], SDK_KINDS)
+    objects = objects[~own.inside[objects] & ~(sdk & own.inside_sdk[objects])]
     if not len(objects):
         return []
     order = np.argsort(own.signatures[objects], kind="stable")
@@ -139,8 +146,10 @@ def _own(graph: HeapGraph, found: DynamoObjects) -> Ownership:
     starts = np.concatenate([known, garbage]).astype(np.int32)
     cuts = np.cumsum([np.isin(graph.root_kinds, phase).sum() for phase in phases]).astype(np.int64)
     whole = np.zeros(len(Kind) + 1, np.bool_)
-    whole[[int(kind) for kind in WHOLE_KINDS]] = True
-    parents, edges, signatures, inside, order = _tree(
+    whole[[int(kind) for kind in WHOLE_KINDS if kind not in SDK_KINDS]] = True
+    sdk = np.zeros(len(Kind) + 1, np.bool_)
+    sdk[[int(kind) for kind in SDK_KINDS]] = True
+    parents, edges, signatures, inside, inside_sdk, order = _tree(
         graph.offsets,
         graph.targets,
         graph.kinds,
@@ -154,10 +163,11 @@ def _own(graph: HeapGraph, found: DynamoObjects) -> Ownership:
         namespaces(graph),
         found.kind_of,
         whole,
+        sdk,
     )
     unreachable = np.ones(len(parents), np.bool_)
     unreachable[order] = False
-    return Ownership(parents, edges, signatures, inside, unreachable)
+    return Ownership(parents, edges, signatures, inside, inside_sdk, unreachable)
 
 
 def _hashes(texts: list[str | None]) -> np.ndarray:
@@ -188,12 +198,14 @@ def _tree(
     is_namespace,
     kind_of,
     whole,
+    sdk,
 ):
     n = offsets.size - 1
     parents = np.full(n, -1, np.int32)
     edges = np.full(n, -1, np.int64)
     signatures = np.zeros(n, np.uint64)
     inside = np.zeros(n, np.bool_)
+    inside_sdk = np.zeros(n, np.bool_)
     seen = np.zeros(n, np.bool_)
     queue = np.empty(n, np.int32)
     head = 0
@@ -220,6 +232,7 @@ def _tree(
                 i = queue[head]
                 head += 1
                 below = inside[i] or whole[kind_of[i]]
+                below_sdk = inside_sdk[i] or sdk[kind_of[i]]
                 named = is_namespace[i] or kind_of[i] != 0
                 for e in range(offsets[i], offsets[i + 1]):
                     t = targets[e]
@@ -236,8 +249,9 @@ def _tree(
                     parents[t] = i
                     edges[t] = e
                     inside[t] = below
+                    inside_sdk[t] = below_sdk
                     signatures[t] = _mix(_mix(signatures[i], label), type_hash[types[t]])
                     queue[tail] = t
                     tail += 1
         first = cuts[phase]
-    return parents, edges, signatures, inside, queue[:reached]
+    return parents, edges, signatures, inside, inside_sdk, queue[:reached]

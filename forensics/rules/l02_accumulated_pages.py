@@ -36,9 +36,17 @@ class AccumulatedPages(Rule):
     def look(self, suspect: Suspect, evidence: Evidence) -> Claim | None:
         """Claims sequences of items, items lists, records and values."""
         data = (Kind.ITEMS, Kind.ITEM, Kind.RESOURCE_ITEM, Kind.STREAM_RECORD, Kind.COPY, Kind.BINARY)
+        if suspect.dynamo_kind == Kind.ITEMS and _pages(suspect):
+            return self.claim("whole results are collected, page after page", suspect.confidence, weight=32)
         if not suspect.container_type.endswith(SEQUENCES):
             return None
         pages = suspect.holds(Kind.RESPONSE) and suspect.provenance.operation in ("Query", "Scan")
         if suspect.dynamo_kind in (*data, Kind.TOKEN, Kind.ATTRIBUTE_VALUE) or pages:
             return self.claim("a list collects what is read, page after page", suspect.confidence)
         return None
+
+
+def _pages(suspect: Suspect) -> bool:
+    """Whether the functions that use the holder collect pages."""
+    words = {"build_full_result", "extend", "paginate", "get_paginator", "LastEvaluatedKey"}
+    return any(words & (user.names | set(user.constants)) for user in suspect.users)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from forensics.dynamodb.ownership import SDK_KINDS
 from forensics.findings import References, Remediation
 from forensics.rules.evidence import Evidence
 from forensics.rules.rule import Claim, Rule
@@ -38,20 +39,32 @@ class RegisteredHandlers(Rule):
     )
 
     def look(self, suspect: Suspect, evidence: Evidence) -> Claim | None:
-        """Claims what grows below botocore's event hooks."""
-        if suspect.passes("botocore.hooks.") and suspect.on_path[-1:] and _is_handler(suspect):
-            return self.claim("event handlers are registered again and again", 0.9)
+        """Claims data below botocore's event hooks, and a client or session whose handlers become more."""
+        if suspect.kind == "handler" or (
+            suspect.passes("botocore.hooks.") and suspect.dynamo_kind not in SDK_KINDS
+        ):
+            return self.claim("event handlers are registered again and again and hold data", 0.9)
+        if (
+            suspect.dynamo_kind in SDK_KINDS
+            and suspect.growing
+            and suspect.elements[-1] == suspect.elements[0]
+        ):
+            handlers = handlers_below(suspect, evidence)
+            if handlers:
+                said = f"{handlers:,} handlers stand in its event hooks; a fresh client has about 150"
+                return self.claim("event handlers are registered again and again", 0.85, said)
         return None
 
 
-def _is_handler(suspect: Suspect) -> bool:
-    hooks = [k for k, name in enumerate(suspect.on_path) if name.startswith("botocore.hooks.")]
-    owner = [
-        k for k, name in enumerate(suspect.on_path) if name.startswith(("botocore.client.", "boto3.session."))
-    ]
-    # Below the hooks of one client; clients that pile up carry hooks too, but above those stands the pile.
-    return (
-        bool(hooks)
-        and (not owner or owner[-1] < hooks[0])
-        and not suspect.container_type.startswith("botocore.cl")
-    )
+def handlers_below(suspect: Suspect, evidence: Evidence) -> int:
+    """How many handlers stand in the event hooks below the suspect in the last snapshot."""
+    from forensics.rules.suspects import content
+
+    graph = evidence.snapshots[-1]
+    inside = content(graph, suspect.members)
+    nodes = graph.objects_of_type("botocore.hooks.NodeList")
+    total = 0
+    for node in nodes[inside[nodes]].tolist():
+        for below in graph.targets[graph.offsets[node] : graph.offsets[node + 1]].tolist():
+            total += int(graph.lengths[below]) if graph.type_name(below) == "list" else 0
+    return total

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from forensics.dynamodb.code import Function
 from forensics.dynamodb.places import Line
 from forensics.dynamodb.provenance import Provenance
 from forensics.dynamodb.vocabulary import Kind
@@ -29,6 +30,7 @@ class Suspect:
     on_path : type names from the elements up to the root
     counts : DynamoDB objects inside, by kind
     secrets : kinds of secrets inside, with numbers
+    users : the program's functions that touch it
     confidence : how sure the recognition is
     """
 
@@ -56,6 +58,7 @@ class Suspect:
     confidence: float = 0.0
     element_shape: str = ""
     unreachable: bool = False
+    users: tuple[Function, ...] = ()
     bounded: str = ""
 
     @property

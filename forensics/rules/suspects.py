@@ -18,6 +18,7 @@ from forensics.dynamodb.provenance import Provenance, provenance
 from forensics.dynamodb.recognise import recognise
 from forensics.dynamodb.vocabulary import Kind
 from forensics.heap.graph import HeapGraph
+from forensics.heap.path import Path, Place
 from forensics.rules.evidence import Evidence
 from forensics.rules.series import rate_of, shape_of
 from forensics.rules.suspect import Suspect
@@ -103,13 +104,14 @@ def _type_ids(graph: HeapGraph, *names: str) -> list[int]:
 
 def _dynamodb(evidence: Evidence) -> list[Suspect]:
     last = evidence.snapshots[-1]
-    drafts: dict[tuple[str, str], _Draft] = {}
+    drafts: dict[str, _Draft] = {}
     for group in _heaviest(last, groups(last, *WHOLE_KINDS)):
         draft = _resolve(last, group)
         if draft is None:
             continue
-        known = drafts.setdefault((draft.path, draft.kind), draft)
+        known = drafts.setdefault(draft.path, draft)
         known.groups.append(group)
+        known.kind = min(known.kind, draft.kind, key=_telling)
         known.also += [path for path in draft.also if path not in known.also]
     by_snapshot = [
         {(group.signature, group.kind): group for group in groups(graph, *WHOLE_KINDS)}
@@ -139,15 +141,64 @@ def _resolve(graph: HeapGraph, group: Group) -> _Draft | None:
     # The same object under another name (an import) is no second holder.
     others = (path.retainer for path in paths[1:])
     also = [place.path for place in others if place.path != best.path and place.object != best.object]
-    return _Draft(
-        best.path, best.kind, tuple(paths[0].expression.splitlines()), also=list(dict.fromkeys(also))
-    )
+    path, kind = _named(graph, best, paths[0])
+    return _Draft(path, kind, (paths[0].expression,), also=list(dict.fromkeys(also)))
 
 
-def _path_rank(path: object) -> int:
+#: Kinds that say more of the pattern than the name of a variable does.
+_TELLING = (
+    "exception",
+    "handler",
+    "task",
+    "generator",
+    "callback",
+    "queue",
+    "cache",
+    "contextvar",
+    "thread-local",
+)
+
+
+def _telling(kind: str) -> int:
+    return _TELLING.index(kind) if kind in _TELLING else len(_TELLING)
+
+
+def _named(graph: HeapGraph, place: Place, path: Path) -> tuple[str, str]:
+    """The place as a person would look for it: defaults and caches by their function, closures with their module."""
+    name = re.sub(r"\.(__defaults__|__kwdefaults__)$", "", place.path)
+    if place.kind == "cache":
+        name = name.removesuffix(".cache")
+    types = [graph.type_name(int(i)) for i in path.objects.tolist()]
+    hooks = next((k for k, each in enumerate(types) if each.startswith("botocore.hooks.")), -1)
+    if hooks > 0:
+        # What hangs from a client's events is registered on that client.
+        owner = next((k for k in range(hooks, -1, -1) if _SDK_OWNER.match(types[k])), -1)
+        if owner > 0:
+            return graph.paths_to_roots(int(path.objects[owner]), limit=1)[0].expression, "handler"
+    closure = re.match(r"closure of (\w+): (\w+)$", name)
+    if closure is not None:
+        cell = next(
+            (int(i) for i, each in zip(path.objects.tolist(), types, strict=True) if each == "function"), -1
+        )
+        module = _module_of_function(graph, cell) if cell >= 0 else ""
+        if module:
+            name = f"closure of {module}.{closure[1]}: {closure[2]}"
+    return name, place.kind
+
+
+_SDK_OWNER = re.compile(r"(aio)?(boto3|botocore)\.(client\.\w+|session\.\w+|resources\.factory\..+)$")
+
+
+def _module_of_function(graph: HeapGraph, function: int) -> str:
+    """The module that a function was compiled in, empty where the heap does not tell."""
+    modules = graph.modules()
+    space = graph.variables().home(function)
+    return modules.names.get(modules.namespaces.get(space, -1), "")
+
+
+def _path_rank(path: Path) -> int:
     """What the program keeps comes before what a running call happens to hold."""
-    passing = ("frame-local", "native")
-    return 1 if getattr(path.retainer, "kind", "") in passing else 0  # type: ignore[attr-defined]
+    return int(path.retainer.kind in ("frame-local", "native"))
 
 
 def _chain(graph: HeapGraph, member: int) -> tuple[str, ...]:
@@ -159,21 +210,26 @@ def _suspect(evidence: Evidence, draft: _Draft, earlier: list[dict[tuple[int, Ki
     main = max(draft.groups, key=lambda group: (len(group), group.kind in _SDK_KINDS))
     members = np.unique(np.concatenate([group.members for group in draft.groups]))
     elements, sizes = [], []
-    for snapshot, known in zip(evidence.snapshots, earlier, strict=False):
-        same = [known[key] for group in draft.groups if (key := (group.signature, group.kind)) in known]
-        ids = np.unique(np.concatenate([each.members for each in same])) if same else np.zeros(0, np.int32)
+    for snapshot, ids in zip(evidence.snapshots, _singles(draft, earlier), strict=False):
         elements.append(len(ids))
         sizes.append(_bytes_below(snapshot, ids))
     inside = content(graph, members)
     elements.append(len(members))
     sizes.append(int(graph.shallow_sizes[inside].sum()))
+    container, kind = main.container, _main_kind(draft.groups)
+    if len(members) == 1 and kind == Kind.ITEMS and graph.lengths[members[0]] > 1:
+        # One list that grows: its items are the elements.
+        container, kind = int(members[0]), Kind.ITEM
+        members = np.unique(graph.targets[graph.offsets[container] : graph.offsets[container + 1]])
+        counted = zip(evidence.snapshots, (*_singles(draft, earlier), np.array([container])), strict=True)
+        elements = [int(snapshot.lengths[ids].sum()) for snapshot, ids in counted]
     return _finish(
         evidence,
         path=draft.path,
         kind=draft.kind,
-        container=main.container,
+        container=container,
         members=members,
-        dynamo_kind=_main_kind(draft.groups),
+        dynamo_kind=_as_token(graph, kind, members, draft, evidence),
         elements=tuple(elements),
         sizes=tuple(sizes),
         inside=inside,
@@ -182,6 +238,32 @@ def _suspect(evidence: Evidence, draft: _Draft, earlier: list[dict[tuple[int, Ki
         unreachable=main.unreachable,
         confidence=float(recognise(graph).confidence_of(members).mean()),
     )
+
+
+def _singles(draft: _Draft, earlier: list[dict[tuple[int, Kind], Group]]) -> list[np.ndarray]:
+    """The members of the same merged paths in the earlier snapshots."""
+    found = []
+    for known in earlier:
+        same = [
+            known[key].members for group in draft.groups if (key := (group.signature, group.kind)) in known
+        ]
+        found.append(np.unique(np.concatenate(same)) if same else np.zeros(0, np.int32))
+    return found
+
+
+def _as_token(graph: HeapGraph, kind: Kind, members: np.ndarray, draft: _Draft, evidence: Evidence) -> Kind:
+    """TOKEN for items of at most four attributes where the lines that fill the holder take a page token.
+
+    Four: the keys of a table and of an index. A stored token is an item by its looks.
+    """
+    if kind != Kind.ITEM or (graph.lengths[members] > 4).any():
+        return kind
+    users = places.users_of(graph, draft.path, draft.kind)
+    _, filling, _ = places.lines_of(graph, draft.path, draft.kind, users, evidence.sources)
+    said = any("LastEvaluatedKey" in line.text or "ExclusiveStartKey" in line.text for line in filling)
+    if evidence.sources is None:
+        said = any("LastEvaluatedKey" in user.constants for user in users)
+    return Kind.TOKEN if said else kind
 
 
 def _main_kind(found: list[Group]) -> Kind:
@@ -255,6 +337,7 @@ def _finish(
             sources=evidence.sources,
         ),
         definition=definition,
+        users=users,
         filling=filling,
         clearing=clearing,
         confidence=confidence,
