@@ -191,7 +191,8 @@ class _Writer:
     def _space_of(self, owner: int, owner_type: str) -> PlaceKind:
         if owner in self.modules.names or owner_type == "module":
             return "module-variable"
-        return "class-attribute" if slot_target(self.graph, owner, "__mro__") >= 0 else "attribute"
+        a_class = owner_type == "type" or slot_target(self.graph, owner, "__mro__") >= 0
+        return "class-attribute" if a_class else "attribute"
 
     def _name(self, label: str, at: int, kind: PlaceKind, own: bool) -> Piece:
         return Piece(f".{label}" if label.isidentifier() else f"[{label!r}]", at, kind, own=own)
@@ -203,6 +204,13 @@ class _Writer:
             owner = int(self.objects[k - 1])
         if owner in self.modules.origins:
             return self.modules.origins[owner] == "application"
+        if slot_target(self.graph, owner, "__mro__") >= 0:
+            # A class belongs to the module that its methods were compiled in, or that names it.
+            variables = self.graph.variables()
+            module = self.modules.namespaces.get(variables.home(owner))
+            known = variables.best(owner) if module is None else None
+            module = known[0] if known is not None else module
+            return module is not None and self.modules.origins[module] == "application"
         owner_type = self.graph.type_name(owner)
         return owner_type in _BAGS or self.modules.origin_of_type(owner_type) == "application"
 
