@@ -127,6 +127,9 @@ def gather(capture: Reportable) -> Material:
 
 def _holders(capture: Reportable, seconds: tuple[float, ...], limit: int = 6) -> tuple[Line, ...]:
     series = sorted(capture.diff().holders, key=lambda each: -float(each.bytes[-1] - each.bytes[0]))
+    most = float(series[0].bytes[-1] - series[0].bytes[0]) if series else 0.0
+    moved = [each for each in series if most and float(each.bytes[-1] - each.bytes[0]) >= 0.05 * most]
+    series = moved or series[:3]
     return tuple(
         Line(_name(each), seconds, [float(value) for value in each.bytes]) for each in series[:limit]
     )
@@ -138,8 +141,14 @@ def _name(series: Any) -> str:
 
 
 def capture_name(manifest: dict[str, Any], fallback: str) -> str:
-    """The last part of where the service was started, for a title."""
-    command = manifest.get("command_line")
-    if isinstance(command, list | tuple):
-        command = " ".join(str(part) for part in command)
-    return str(command) if command else Path(fallback).name
+    """What was running, for a title: the command line without its folders and from the first option on."""
+    command = [str(part) for part in manifest.get("command_line") or ()]
+    if not command:
+        return Path(fallback).name
+    words = [Path(command[0]).name or command[0]]
+    for word in command[1:]:
+        if word.startswith("-") and word != "-m":
+            break
+        words.append(Path(word).name if word.startswith("/") else word)
+    title = " ".join(words)
+    return title if len(title) <= 80 else title[:79] + "…"

@@ -8,8 +8,6 @@ from forensics.report.material import Material, capture_name
 
 __all__ = ["five_lines", "verdict"]
 
-_WORDS = {"critical": "critical", "high": "serious", "medium": "moderate", "low": "minor", "info": "no"}
-
 
 def verdict(material: Material) -> str:
     """A headline of a few words."""
@@ -17,8 +15,9 @@ def verdict(material: Material) -> str:
     if not leaks:
         return "No leak of DynamoDB data found"
     worst = leaks[0].severity
-    noun = units.count(len(leaks), "finding")
-    return f"{noun}, the worst {worst}"
+    if len(leaks) == 1:
+        return f"1 finding, severity {worst}"
+    return f"{len(leaks):,} findings, the worst of severity {worst}"
 
 
 def five_lines(material: Material) -> list[tuple[str, str]]:
