@@ -190,6 +190,11 @@ class AllocationProfile:
         """All bytes of one measure."""
         return int(self.measure(measure)[1].bytes.sum())
 
+    def totals(self) -> dict[str, int]:
+        """All bytes of every measure; for pprof under the names it uses itself (inuse_space, alloc_space)."""
+        own = {"live": "inuse_space", "allocated": "alloc_space"} if self.origin.tool == "pprof" else {}
+        return {own.get(name, name): self.total(name) for name in self.measures}
+
     def stack(self, index: int) -> tuple[Frame, ...]:
         """The frames of one stack, innermost first."""
         ids = self.stack_frames[self.stack_offsets[index] : self.stack_offsets[index + 1]]
