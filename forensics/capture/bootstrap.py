@@ -22,7 +22,10 @@ def start(page, give_up_at, sources):
         _import_threading()
         _load(sources)
     except BaseException as error:  # anything that left here would end or soil the service
-        _tell(page, f"{type(error).__name__}: {error}")
+        try:
+            _tell(page, f"{type(error).__name__}: {error}")
+        except BaseException:  # nor can it be told: the process may not even read its own library
+            return
 
 
 def start_soon(page, give_up_at, sources):
@@ -93,11 +96,14 @@ def _tell(page, text):
     if not page:
         return
     raw = text.encode("utf-8", "replace")[:_ERROR_LIMIT]
+    length = len(raw).to_bytes(4, "little")
     try:
         with open("/proc/self/mem", "r+b", buffering=0) as memory:
-            memory.seek(page + _ERROR_TEXT)
-            memory.write(raw)
-            memory.seek(page + _ERROR_LENGTH)
-            memory.write(len(raw).to_bytes(4, "little"))
-    except Exception:
-        return
+            for place, data in ((_ERROR_TEXT, raw), (_ERROR_LENGTH, length)):
+                memory.seek(page + place)
+                memory.write(data)
+    except OSError:  # a process that changed its user may not open its own memory
+        import ctypes
+
+        ctypes.memmove(page + _ERROR_TEXT, raw, len(raw))
+        ctypes.memmove(page + _ERROR_LENGTH, length, len(length))

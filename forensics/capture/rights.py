@@ -53,7 +53,8 @@ def _what_forbids(pid: int) -> str:
         return f"it runs as {user_name(max(theirs))} and we as {user_name(ours)} without CAP_SYS_PTRACE"
     if not has_ptrace_capability():
         try:
-            dumpable = os.stat(f"/proc/{pid}").st_uid in theirs
+            # The folder itself keeps its owner; what is in it goes to root.
+            dumpable = os.lstat(f"/proc/{pid}/mem").st_uid in theirs
         except OSError:
             dumpable = True
         if not dumpable:

@@ -14,6 +14,7 @@ import platform
 import shutil
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +23,10 @@ from forensics.agent.native import build
 from forensics.capture.rights import status
 from forensics.capture.runtimes import Runtime
 from forensics.errors import CaptureError
+
+_PREFIX = ".forensics-walker-"
+#: seconds after which a copy that nobody removed is one whose capturing process was killed
+_FORGOTTEN = 3600.0
 
 
 @dataclass(frozen=True)
@@ -150,7 +155,8 @@ def _folder_in(pid: int) -> Path:
         parent = Path(f"/proc/{pid}/root/{place}")
         try:
             if not os.statvfs(parent).f_flag & os.ST_NOEXEC:
-                return Path(tempfile.mkdtemp(prefix=".forensics-walker-", dir=parent))
+                _remove_forgotten(parent)
+                return Path(tempfile.mkdtemp(prefix=_PREFIX, dir=parent))
             tried.append(f"/{place} (noexec)")
         except OSError as error:
             tried.append(f"/{place} ({error.strerror})")
@@ -159,3 +165,10 @@ def _folder_in(pid: int) -> Path:
         advice="Use --walker python, which needs none.",
         pid=pid,
     )
+
+
+def _remove_forgotten(parent: Path) -> None:
+    for folder in parent.glob(_PREFIX + "*"):
+        with contextlib.suppress(OSError):
+            if time.time() - folder.stat().st_mtime > _FORGOTTEN:
+                shutil.rmtree(folder)

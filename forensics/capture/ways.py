@@ -133,7 +133,7 @@ def _wait_for(link: AgentLink, name: str) -> None:
     hint = (
         "Its main thread does not run Python code (it waits in a lock, or in native code): use --via injector."
         if name == "remote_exec"
-        else "It may be stopped or starved, or its /tmp may be closed to it. Try again."
+        else "It may be stopped or starved, or its user may not read its own library or write to its /tmp. Try again."
     )
     raise CaptureError(
         f"The agent that was started in process {link.pid} by {name} did not answer within "

@@ -9,9 +9,12 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+
+import psutil
 
 PROGRAMS = Path(__file__).parent / "programs"
 OLDEST = (3, 9)
@@ -44,10 +47,7 @@ class Running:
 
     process: subprocess.Popen[str]
     flag: Path
-
-    @property
-    def pid(self) -> int:
-        return self.process.pid
+    pid: int
 
     def finish(self, seconds: float = 20.0) -> str:
         """Let it end; what it printed last. Fails if it did not end well."""
@@ -60,6 +60,7 @@ class Running:
     def unharmed(self) -> None:
         """It still runs, nobody traces any of its threads, and it is not stopped."""
         assert self.process.poll() is None, self.process.communicate()
+        assert Path(f"/proc/{self.pid}/exe").exists()
         for task in Path(f"/proc/{self.pid}/task").iterdir():
             try:
                 facts = (task / "status").read_text()
@@ -70,25 +71,37 @@ class Running:
 
 
 @contextmanager
-def running(program: str, *arguments: str, interpreter: str = sys.executable, **options):
-    """Start ``programs/way_<program>.py``; wait until it says that it is ready, and end it whatever happens."""
+def running(
+    program: str,
+    *arguments: str,
+    interpreter: str = sys.executable,
+    prefix: Sequence[str] = (),
+    flags_in: str | None = None,
+) -> Iterator[Running]:
+    """Start ``programs/way_<program>.py``; wait until it says that it is ready, and end it whatever happens.
+
+    ``prefix`` is a command that runs it (``unshare …``); ``flags_in`` the folder for the flag file.
+    """
     # Not pytest's tmp_path: a target that gives its rights away could not see it.
-    folder = Path(tempfile.mkdtemp(prefix="forensics-test-"))
+    folder = Path(tempfile.mkdtemp(prefix="forensics-test-", dir=flags_in))
     folder.chmod(0o755)
-    flag = folder / f"flag-{time.monotonic_ns()}"
+    flag = folder / "flag"
     process = subprocess.Popen(
-        [interpreter, "-I", str(PROGRAMS / f"way_{program}.py"), str(flag), *arguments],
+        [*prefix, interpreter, "-I", str(PROGRAMS / f"way_{program}.py"), str(flag), *arguments],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        **options,
     )
     try:
         assert process.stdout is not None
         line = process.stdout.readline()
         assert line.strip() == "ready", (line, process.stderr.read() if process.stderr and not line else "")
-        yield Running(process, flag)
+        pid = process.pid
+        while children := psutil.Process(pid).children() if prefix else []:
+            pid = children[0].pid
+        yield Running(process, flag, pid)
     finally:
+        flag.touch()
         if process.poll() is None:
             process.kill()
         process.wait()

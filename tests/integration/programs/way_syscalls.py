@@ -18,7 +18,7 @@ def checked(work):
             try:
                 work()
             except BaseException as error:
-                failures.append("{}: {!r}".format(work.__name__, error))
+                failures.append(f"{work.__name__}: {error!r}")
                 return
 
     return threading.Thread(target=run, name=work.__name__)
