@@ -14,6 +14,7 @@ from forensics.findings import (
     References,
     Retainer,
 )
+from forensics.rules.by_stacks import by_stacks
 from forensics.rules.evidence import Evidence
 from forensics.rules.rule import Claim, Excuse, Guard, Rule, article
 from forensics.rules.severity import LARGE_SHARE, seconds_to_limit, severity_of, share_of_heap
@@ -75,6 +76,8 @@ def judge(
         finding = _judge_one(suspect, evidence, asked, excusing)
         if finding is not None:
             found.append(finding)
+    if rules is None:
+        found += by_stacks(evidence)
     found += [
         _process_finding(excuse, evidence)
         for guard in excusing

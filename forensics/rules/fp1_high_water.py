@@ -20,7 +20,7 @@ class HighWater(Guard):
 
     id = "FP1"
     title = "Allocator high-water mark"
-    needs = ("two snapshots", "process")
+    needs = ("process",)
     thresholds = (
         "resident set over 3 times the live heap and 100 MB above it, while the live heap moves by under 5 %"
     )
@@ -30,10 +30,12 @@ class HighWater(Guard):
     )
 
     def explain(self, evidence: Evidence, suspects: Sequence[Suspect]) -> Excuse | None:
-        """Speaks when nothing grows and the resident set is far above the heap."""
+        """Speaks when nothing grows and the resident set is far above the heap, or its series says so."""
         resident = evidence.resident_bytes()
-        if resident is None or len(evidence.snapshots) < 2:
+        if resident is None:
             return None
+        if len(evidence.snapshots) < 2:
+            return self._by_series(evidence)
         live = [graph.live_bytes() for graph in (evidence.snapshots[0], evidence.snapshots[-1])]
         flat = abs(live[1] - live[0]) < 0.05 * live[0]
         if flat and resident > RATIO * live[1] and resident - live[1] > LEAST:
@@ -43,3 +45,14 @@ class HighWater(Guard):
                 (f"resident {resident:,} bytes, live Python heap {live[0]:,} and then {live[1]:,} bytes",),
             )
         return None
+
+    def _by_series(self, evidence: Evidence) -> Excuse | None:
+        """The same where there is no live heap but what the allocator counts; see ``forensics.growth``."""
+        from forensics.growth import GrowthSeries, judge
+
+        if evidence.process is None or not {"time", "rss"} <= set(evidence.process.columns):
+            return None
+        verdict = judge(GrowthSeries.from_process(evidence.process))
+        if verdict.shape not in ("allocator high-water mark", "fragmentation"):
+            return None
+        return Excuse(self, f"the resident set over time shows {verdict.shape}", verdict.because)
