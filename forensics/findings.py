@@ -188,7 +188,9 @@ class Findings:
         return str(self)
 
     def _repr_html_(self) -> str:
-        return self.to_pandas().to_html(index=False, escape=True)
+        from forensics.report.card import findings_cards
+
+        return findings_cards(self)
 
     def to_pandas(self) -> pd.DataFrame:
         """One row a finding: id, severity, rule, title, holder, place, operation, table, MiB, elements, growth."""

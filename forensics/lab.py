@@ -123,11 +123,12 @@ def command(folder: Path, port: int, browser: bool) -> list[str]:
 
 
 def environment(folder: Path, capture: Path | None) -> dict[str, str]:
-    """What JupyterLab and its kernels are told: the capture, plots that need no network, quiet settings."""
+    """What JupyterLab and its kernels are told: the capture, plots that need no network, settings of their own."""
     told = dict(os.environ)
     if capture is not None:
         told[CAPTURE_VARIABLE] = str(capture)
     told["PLOTLY_RENDERER"] = "plotly_mimetype"
+    told["JUPYTERLAB_WORKSPACES_DIR"] = str(folder / _RECORD / "workspaces")
     told["JUPYTER_CONFIG_PATH"] = os.pathsep.join(
         filter(None, [str(folder / _RECORD), told.get("JUPYTER_CONFIG_PATH")])
     )

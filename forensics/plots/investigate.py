@@ -121,6 +121,8 @@ class Investigation(widgets.VBox):
         self.holder.options = [
             (f"{plain(name, 90)} — {units.size(size)} {what}", name) for name, size in rows
         ]
+        if rows:
+            self.holder.value = rows[0][0]
         self._show_holder()
 
     def _grown(self, first: int, second: int) -> list[tuple[str, int]]:
@@ -149,11 +151,12 @@ class Investigation(widgets.VBox):
             note = f"<p>No DynamoDB data hangs below <code>{html_text(path)}</code>.</p>"
             self.chain.children = (_html(note),)
         else:
-            self.chain.children = (ReferenceGraph(chains),)
-        self.finding.value = _wrapped(_told(finding))
+            self.chain.children = (ReferenceGraph(chains, focus=path),)
+        self.finding.value = _wrapped(told(finding))
 
 
-def _told(finding: Finding | None) -> str:
+def told(finding: Finding | None) -> str:
+    """A finding in a few lines of HTML."""
     if finding is None:
         return '<p class="muted">No rule objects to this holder.</p>'
     held, retainer = finding.dynamodb, finding.retainer

@@ -46,6 +46,7 @@ class ReferenceGraph(anywidget.AnyWidget):
     Parameters
     ----------
     chains : the merged graph; of more than 400 nodes the lightest are folded, and counted
+    focus : path of the place to choose first; by default the one that holds most DynamoDB data
     """
 
     _esm = _module()
@@ -54,9 +55,10 @@ class ReferenceGraph(anywidget.AnyWidget):
     palette = traitlets.Dict().tag(sync=True)
     selected = traitlets.Int(-1).tag(sync=True)
 
-    def __init__(self, chains: ReferenceChains, **kwargs: Any) -> None:
+    def __init__(self, chains: ReferenceChains, focus: str = "", **kwargs: Any) -> None:
         self.chains = chain_graph.smallest(chains, MOST)
-        super().__init__(graph=_graph(self.chains), palette=_palette(), **kwargs)
+        self.focus = focus
+        super().__init__(graph={**_graph(self.chains), "focus": plain(focus)}, palette=_palette(), **kwargs)
 
     def _repr_mimebundle_(self, **kwargs: Any) -> Any:
         bundle = super()._repr_mimebundle_(**kwargs)
@@ -68,7 +70,9 @@ class ReferenceGraph(anywidget.AnyWidget):
 
     def static(self) -> str:
         """The same graph as SVG text, for pages without a kernel."""
-        return f'<div style="overflow-x:auto">{chain_svg(self.chains, limit=18)}</div>'
+        return (
+            f'<div style="overflow-x:auto">{chain_svg(self.chains, here=self.focus or None, limit=18)}</div>'
+        )
 
 
 def plain_lines(chains: ReferenceChains) -> str:

@@ -172,6 +172,15 @@ function details(node, visible) {
   return box;
 }
 
+/** The place that was asked for, else the application's place that holds the most DynamoDB data. */
+function startingPlace(graph, visible) {
+  const asked = graph.nodes.find((node) => graph.focus && node.path === graph.focus);
+  if (asked) return asked.id;
+  const room = (id) => visible.nodes.get(id).room;
+  const holding = graph.edges.filter((edge) => room(edge.source) === "application" && room(edge.target) === "dynamodb");
+  return holding.sort((a, b) => b.retained_bytes - a.retained_bytes)[0]?.source;
+}
+
 function render({ model, el }) {
   const graph = model.get("graph"), palette = model.get("palette");
   const visible = new Visible(graph);
@@ -335,9 +344,8 @@ function render({ model, el }) {
   sizes.observe(canvas);
   restyle();
   draw();
-  const held = graph.nodes.filter((node) => node.room === "application" && visible.ids().has(node.id) && node.path);
-  if (held.length) choose(held.reduce((best, node) => (node.retained_bytes >= best.retained_bytes * 0.8 &&
-    node.path.length > best.path.length ? node : best)).id);
+  const first = startingPlace(graph, visible);
+  if (first !== undefined) { visible.reveal(first); draw(); choose(first); }
   if (!listed) fit();
   return () => { watcher.disconnect(); sizes.disconnect(); media.removeEventListener("change", restyle); cy.destroy(); };
 }
