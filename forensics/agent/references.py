@@ -119,9 +119,9 @@ class References:
             _take(unnamed, edges, _SLOT, name, target)
         self._attributes(obj, kind, mro, edges, unnamed)
         if kind is _LRU_CACHE:
-            for target in list(unnamed.values()):
-                if type(target) is dict:
-                    _take(unnamed, edges, _SLOT, "cache", target)
+            # Results come first and may be dicts too; the cache itself is the last one that is shown.
+            dicts = [target for target in unnamed.values() if type(target) is dict]
+            _take(unnamed, edges, _SLOT, "cache", dicts[-1] if dicts else None)
 
     def _attributes(self, obj, kind, mro, edges, unnamed):
         """Instance attributes: a real ``__dict__`` as a reference of its own, inline values by their names."""

@@ -267,7 +267,10 @@ class _Writer:
         if edge.kind is EdgeKind.SLOT and edge.label_text == "cache":
             return [Piece(".cache", at, "cache")]
         if edge.kind is EdgeKind.INTERNAL:
-            if self.graph.type_name(edge.target) == "dict":
+            if (
+                self.graph.type_name(edge.target) == "dict"
+                and slot_target(self.graph, edge.source, "cache") < 0
+            ):
                 return [Piece(".cache", at, "cache")]
             return [Piece(".cache", at - 1, "cache"), Piece("[…]", at)]
         return [Piece(f".{edge.label_text}", at, "attribute")]

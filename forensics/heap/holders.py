@@ -132,6 +132,9 @@ class _Candidate:
     sample: np.ndarray
 
 
+_Member = tuple[_Candidate, list[Path]]
+
+
 def holders(graph: HeapGraph, limit: int = 20, min_share: float = 0.01) -> Holders:
     """See the module; ``min_share`` of the heap's bytes is the least a holder retains."""
     total = int(graph.shallow_sizes.sum())
@@ -224,13 +227,25 @@ def _shared(
 
 
 def _by_variable(graph: HeapGraph, candidates: list[_Candidate], total: int) -> list[Holder]:
-    groups: dict[tuple[str, ...], list[tuple[_Candidate, list[Path]]]] = {}
+    groups: dict[tuple[str, ...], list[_Member]] = {}
     for candidate in candidates:
         paths = [nearest_path(graph, i, holder=True) for i in candidate.objects]
         paths.sort(key=_plainness)
         places = dict.fromkeys(path.retainer.path for path in paths)
         groups.setdefault(tuple(places), []).append((candidate, paths))
-    return [_holder(graph, members, total) for members in groups.values()]
+    return [_holder(graph, members, total) for members in _joined(groups)]
+
+
+def _joined(groups: dict[tuple[str, ...], list[_Member]]) -> list[list[_Member]]:
+    """One group for each leading variable; what a co-holder holds alone belongs to the set it is part of."""
+    joined: dict[str, list[_Member]] = {}
+    within: dict[str, str] = {}
+    for places, members in sorted(groups.items(), key=lambda group: -len(group[0])):
+        leading = within.get(places[0], places[0])
+        joined.setdefault(leading, []).extend(members)
+        for place in places:
+            within.setdefault(place, leading)
+    return list(joined.values())
 
 
 def _plainness(path: Path) -> tuple[bool, int, str]:
@@ -238,8 +253,8 @@ def _plainness(path: Path) -> tuple[bool, int, str]:
     return path.root_kind == "frame", len(path), path.expression
 
 
-def _holder(graph: HeapGraph, members: list[tuple[_Candidate, list[Path]]], total: int) -> Holder:
-    members.sort(key=lambda member: -member[0].bytes)
+def _holder(graph: HeapGraph, members: list[_Member], total: int) -> Holder:
+    members.sort(key=lambda member: (-len(member[1]), -member[0].bytes))
     first, paths = members[0]
     place = paths[0].retainer
     sample = np.concatenate([candidate.sample for candidate, _ in members])
@@ -256,7 +271,9 @@ def _holder(graph: HeapGraph, members: list[tuple[_Candidate, list[Path]]], tota
             elements, sample = outer, elements_of(graph, whole)
             objects = (whole, *(i for i in objects if i != whole))
         leading, path = whole, place.path
-    others = dict.fromkeys(path.expression for path in paths[1:] if path.retainer.path != place.path)
+    others = dict.fromkeys(
+        path.expression for _, every in members for path in every if path.retainer.path != place.path
+    )
     return Holder(
         leading,
         path,

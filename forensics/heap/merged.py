@@ -29,8 +29,8 @@ _DEEPEST = 48
 _BRANCHES = 40
 #: Plumbing: what is below such a part is shown in its place.
 _FOLDED = (".__dict__", ".cell_contents", "sys.modules")
-#: A dict with at most so many keys is a record: each key is a branch of its own.
-_RECORD = 32
+#: A dict with at most so many keys is a record, even where no other has the same.
+_RECORD = 8
 
 
 @dataclass(frozen=True)
@@ -151,7 +151,7 @@ class _Level:
         parents = np.maximum(nearest.parent[objects], 0)
         elements = np.isin(kinds, _CONTAINED)
         keyed = (kinds == EdgeKind.KEY) & (labels >= 0)
-        record = keyed & ((graph.populations()[parents] <= _RECORD) | graph.namespace_mask()[parents])
+        record = keyed & self._are_records(parents)
         labels[record] = graph.texts[labels[record]]
         labels[elements & ~(record & (labels >= 0))] = -1
         return np.stack([kinds, labels, graph.shapes().ids[objects].astype(np.int64)], axis=1)
@@ -166,13 +166,18 @@ class _Level:
         if edge.source in graph.modules().namespaces or edge.source == graph.modules().table:
             return edge.label_text
         if int(edge.kind) in _CONTAINED:
-            if standing > 1 and not (edge.kind is EdgeKind.KEY and self._is_record(edge.source)):
+            if standing > 1 and not (
+                edge.kind is EdgeKind.KEY and self._are_records(np.array([edge.source]))[0]
+            ):
                 return "[*]"
             return subscript(graph, edge)
         return f".{edge.label_text}" if edge.label_text else f"({edge.kind.name.lower()})"
 
-    def _is_record(self, i: int) -> bool:
-        return bool(self.graph.namespace_mask()[i]) or int(self.graph.populations()[i]) <= _RECORD
+    def _are_records(self, objects: np.ndarray) -> np.ndarray:
+        """Where each key is a branch of its own: namespaces, dicts with the same keys as others, small dicts."""
+        graph = self.graph
+        alike = graph.shapes().ids[objects] >= len(graph.type_names)
+        return alike | graph.namespace_mask()[objects] | (graph.populations()[objects] <= _RECORD)
 
 
 def _ranges(begin: np.ndarray, end: np.ndarray) -> np.ndarray:
