@@ -144,7 +144,7 @@ def test_running_frames_hold_their_variables_and_what_only_their_stack_holds(int
     by_name = {code_names[int(frame["code"])]: frame for frame in frames}
     assert {"worker", "main", "<module>"} <= set(by_name)
     assert len({int(frame["thread"]) for frame in frames}) == 2
-    worker = int(by_name["worker"]["frame"])
+    worker = int(by_name["worker"]["address"])
     assert walked.column("flags", worker) & ObjectFlag.SYNTHETIC
     assert walked.named(worker, EdgeKind.LOCAL, "thread_local_name") == walked.said["thread_value"]
     assert walked.named(worker, EdgeKind.LOCAL, "page") == walked.said["thread_page"]

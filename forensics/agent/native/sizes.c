@@ -128,7 +128,11 @@ object_extent(struct walk *w, struct type_facts *facts, PyObject *object)
     case KIND_ORDERED_DICT: {
         struct ordered_dict *ordered = (struct ordered_dict *)object;
         e = dict_extent((PyDictObject *)object, basic);
-        e.size += (size_t)ordered->fast_nodes_size * sizeof(void *) + e.length * ORDERED_NODE_BYTES;
+        size_t slots = (size_t)1 << ((PyDictObject *)object)->ma_keys->dk_log2_size;
+        if ((size_t)ordered->fast_nodes_size <= slots) {
+            e.size += (size_t)ordered->fast_nodes_size * sizeof(void *);
+        }
+        e.size += e.length * ORDERED_NODE_BYTES;
         break;
     }
     case KIND_SET: {

@@ -39,7 +39,8 @@ struct deque_object {
 /* Objects/odictobject.c */
 struct ordered_dict {
     PyDictObject dict;
-    void **fast_nodes;
+    void *first, *last;
+    void **fast_nodes; /* one for each slot of the dict's index, or none yet */
     Py_ssize_t fast_nodes_size;
 };
 #define ORDERED_NODE_BYTES (4 * sizeof(void *))

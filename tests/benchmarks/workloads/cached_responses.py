@@ -1,0 +1,111 @@
+"""A service with a heap of raw DynamoDB responses and a tick every 5 ms that tells how long it was kept waiting.
+
+usage: cached_responses.py WALKER OBJECTS
+
+``OBJECTS`` is about how many objects the heap gets: pages of 25 items, each item 17 dicts, 2 lists and a dozen strings,
+each page held by a dict and by a list. Commands on standard input, one JSON line each on standard output:
+``bare`` forks a child that sleeps 0.3 s and does nothing; ``walk FIFO`` snapshots into a named pipe; both tell the
+longest gap between two ticks around the call.
+"""
+
+import ctypes
+import gc
+import json
+import os
+import sys
+import threading
+import time
+from importlib import machinery, util
+
+loader = machinery.ExtensionFileLoader("_walker", sys.argv[1])
+walker = util.module_from_spec(util.spec_from_loader("_walker", loader))
+loader.exec_module(walker)
+
+ITEMS_A_PAGE = 25
+OBJECTS_A_PAGE = 645
+CACHE = {}
+PAGES = []
+
+
+def item(n):
+    return {
+        "pk": {"S": "CUSTOMER#%09d" % n},
+        "sk": {"S": "ORDER#%012d" % (n * 7)},
+        "total": {"N": str(n * 1.25)},
+        "state": {"S": "state-%d" % (n % 5)},
+        "placed": {"S": "2026-01-01T00:00:%08dZ" % n},
+        "mail": {"S": "customer%d@example.com" % n},
+        "labels": {"L": [{"S": "a%d" % n}, {"S": "b%d" % n}]},
+        "address": {"M": {"street": {"S": "%d High Street" % n}, "zip": {"S": "%05d" % n}}},
+    }
+
+
+def page(p):
+    return {
+        "Items": [item(p * ITEMS_A_PAGE + k) for k in range(ITEMS_A_PAGE)],
+        "Count": ITEMS_A_PAGE,
+        "LastEvaluatedKey": {"pk": {"S": "CUSTOMER#%d" % p}},
+        "ResponseMetadata": {"RequestId": "REQUEST%012d" % p, "HTTPStatusCode": 200, "RetryAttempts": 0},
+    }
+
+
+for number in range(int(sys.argv[2]) // OBJECTS_A_PAGE):
+    response = page(number)
+    CACHE["q%d" % number] = response
+    PAGES.append(response)
+gc.collect()
+
+ticks = []
+requests, answers = [], []
+libc = ctypes.CDLL(None)
+
+
+def bare_fork():
+    """fork() alone, as os.fork does it but with no Python in the child."""
+    fork = ctypes.PyDLL(None).fork  # keeps the interpreter lock, as a snapshot does
+    begin = time.perf_counter()
+    pid = fork()
+    if pid == 0:
+        time.sleep(0.3)
+        os._exit(0)
+    return {"pause": time.perf_counter() - begin, "pid": pid}
+
+
+def serve():
+    for line in sys.stdin:
+        word, _, rest = line.strip().partition(" ")
+        time.sleep(0.05)
+        begin = time.perf_counter()
+        if word == "bare":
+            answer = bare_fork()
+            pid = answer["pid"]
+            finish = lambda pid=pid: os.waitpid(pid, 0)  # noqa: E731
+        else:
+            fd = os.open(rest, os.O_WRONLY)
+            begin = time.perf_counter()
+            answer = walker.snapshot(fd, b"{}", {})
+            os.close(fd)
+            finish = lambda pid=answer["child_pid"]: walker.wait(pid, 60.0)  # noqa: E731
+        print(json.dumps(answer), flush=True)
+        finish()
+        end = time.perf_counter()
+        time.sleep(0.05)
+        seen = [(at, gap) for at, gap in ticks if begin <= at <= end + 0.05]
+        gap = max((gap for _, gap in seen), default=0.0)
+        print(json.dumps({"gap": gap, "seconds": end - begin}), flush=True)
+
+
+def main():
+    thread = threading.Thread(target=serve, daemon=True)
+    thread.start()
+    print(json.dumps({"ready": os.getpid()}), flush=True)
+    last = time.perf_counter()
+    while thread.is_alive():
+        time.sleep(0.005)
+        now = time.perf_counter()
+        ticks.append((now, now - last - 0.005))
+        del ticks[:-4000]
+        last = now
+
+
+main()
