@@ -2,7 +2,7 @@
 
 run: worker
 rule: L02 L03 L01
-holder: closure_memo.fetch
+holder: fetch
 holder also: pages
 retainer: closure
 kind: items page response

@@ -3,6 +3,7 @@
 run: worker
 rule: L03
 holder: default_argument.customer
+holder also: __defaults__ | _seen
 retainer: function-default
 kind: item response
 operation: GetItem

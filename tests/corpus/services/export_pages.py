@@ -3,7 +3,7 @@
 run: uvicorn
 drive: POST /exports
 ticks: 5
-rule: L02 L08
+rule: L02 L03 L08
 holder: export_pages.app.state.exports
 retainer: attribute
 kind: items page item

@@ -2,7 +2,7 @@
 
 run: worker
 ticks: 6
-rule: L02
+rule: L02 L03
 holder: full_results.REPORTS
 retainer: module-variable
 kind: items page response

@@ -2,14 +2,6 @@
 
 run: uvicorn
 drive: GET /session/{n}
-rule: L03 L01
-holder: kept_secrets.app.state.sessions
-retainer: attribute
-kind: item response
-operation: GetItem
-table: Sessions
-call site: none
----
 rule: L18
 holder: kept_secrets.app.state.sessions
 retainer: attribute
