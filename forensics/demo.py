@@ -133,7 +133,7 @@ def _observe(specimen: Specimen, moto: Moto, to: Path, console: Console) -> Load
         Load(service.url, orders=ORDERS) as load,
         _progress(console, load) as progress,
     ):
-        task = progress.add_task(f"The {specimen.variant} service (pid {service.pid})", total=WARM_UP)
+        task = progress.add_task(f"{specimen.variant} service, pid {service.pid}", total=WARM_UP)
         while load.requests < WARM_UP:
             load.wait_for(min(load.requests + 5, WARM_UP))
             progress.update(task, completed=load.requests)
@@ -152,7 +152,7 @@ def _observe(specimen: Specimen, moto: Moto, to: Path, console: Console) -> Load
 
 def _seed(moto: Moto, console: Console) -> None:
     with _progress(console) as progress:
-        task = progress.add_task(f"Orders into DynamoDB ({moto.url})", total=ORDERS)
+        task = progress.add_task("orders into moto's DynamoDB", total=ORDERS)
         seed_tables(moto, ORDERS, lambda count: progress.advance(task, count))
 
 
@@ -228,7 +228,7 @@ class _LoadCount(ProgressColumn):
 
 @contextlib.contextmanager
 def _progress(console: Console, load: Load | None = None) -> Iterator[Progress]:
-    columns: list[ProgressColumn] = [SpinnerColumn(), TextColumn("{task.description}"), BarColumn(24)]
+    columns: list[ProgressColumn] = [SpinnerColumn(), TextColumn("{task.description}"), BarColumn(16)]
     if load:
         columns.append(_LoadCount(load))
     with Progress(*columns, TimeElapsedColumn(), console=console) as progress:

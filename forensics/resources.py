@@ -109,8 +109,8 @@ def pack(folder: Path, archive: Path) -> None:
     """The inverse: the captures in ``folder`` as an archive, the same bytes for the same files."""
 
     def plain(entry: tarfile.TarInfo) -> tarfile.TarInfo | None:
-        if Path(entry.name).name == _STAMP:
-            return None
+        if Path(entry.name).name in (_STAMP, "computed"):
+            return None  # what was worked out of a capture can be worked out again
         entry.uid = entry.gid = 0
         entry.uname = entry.gname = ""
         entry.mtime = 0

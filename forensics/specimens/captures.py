@@ -1,18 +1,28 @@
 """Make the small captures that come along anew: ``python -m forensics.specimens.captures CAPTURES``.
 
 The same story as the demo with fewer orders, fewer requests and one client, so that the heaps stay small; three
-snapshots of the leaking service and of its mended twin, taken while they serve.
+snapshots of the leaking service and of its mended twin, taken while they serve. What would tell of the machine they
+were made on (host name, places of the clone and of the interpreter) is replaced by the paths of a common
+installation; nothing else in the captures is touched.
 """
 
 from __future__ import annotations
 
+import json
+import os
 import shutil
 import sys
+import sysconfig
 import tempfile
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
 import forensics as fx
 from forensics import resources
+from forensics.bundle import Bundle
 from forensics.specimens.load import Load
 from forensics.specimens.moto import Moto
 from forensics.specimens.orders import seed_tables
@@ -45,6 +55,65 @@ def _take(variant: str, moto: Moto, to: Path) -> None:
         load.wait_for(WARM_UP)
         fx.capture(service.pid, to=to, snapshots=SNAPSHOTS, every=EVERY)
         print(f"{variant}: {load.stop()}")
+    _neutralise(Bundle.open(to), places(variant))
+
+
+def places(variant: str) -> dict[str, str]:
+    """Folders of this machine → those of a common installation; the longest first, as they are replaced."""
+    here = {
+        sysconfig.get_path("purelib"): "/srv/orders/.venv/lib/python/site-packages",
+        sys.prefix: "/srv/orders/.venv",
+        sys.base_prefix: "/usr/local",
+        str(fastapi(variant).folder): "/srv/orders/app",
+        str(Path(fx.__file__).parents[1]): "/srv/orders/forensics",
+        str(Path.home()): "/home/orders",
+        tempfile.gettempdir() + os.sep: "/tmp/",
+    }
+    return {
+        here_: there for here_, there in sorted(here.items(), key=lambda pair: -len(pair[0])) if here_ != "/"
+    }
+
+
+def _neutralise(bundle: Bundle, replacements: dict[str, str]) -> None:
+    """Replace folders in every text column and in the manifest; checksums are noted anew."""
+    for name in bundle.names():
+        suffix = name.rpartition(".")[2]
+        if suffix == "arrow":
+            with pa.ipc.open_file(pa.OSFile(str(bundle.folder / name))) as reader:
+                table = _replace_in(reader.read_all(), replacements)
+            with (
+                bundle.new_file(name) as path,
+                pa.OSFile(str(path), "wb") as sink,
+                pa.ipc.new_file(sink, table.schema) as writer,
+            ):
+                writer.write_table(table)
+        elif suffix == "parquet":
+            table = _replace_in(pq.read_table(bundle.folder / name), replacements)
+            with bundle.new_file(name) as path:
+                pq.write_table(table, path, compression="zstd")
+        elif suffix == "json":
+            text = (bundle.folder / name).read_text()
+            with bundle.new_file(name) as path:
+                path.write_text(_replace(text, replacements))
+    bundle.manifest = json.loads(_replace(json.dumps(bundle.manifest), replacements))
+    bundle.update(host="orders-1", platform="Linux-x86_64")
+
+
+def _replace_in(table: pa.Table, replacements: dict[str, str]) -> pa.Table:
+    for position, field in enumerate(table.schema):
+        if pa.types.is_string(field.type) or pa.types.is_large_string(field.type):
+            column = table.column(position)
+            for here, there in replacements.items():
+                column = pc.replace_substring(column, here, there)
+            table = table.set_column(position, field, column)
+    # One record batch, as a capture writes it: its readers take a column as one array.
+    return table.combine_chunks()
+
+
+def _replace(text: str, replacements: dict[str, str]) -> str:
+    for here, there in replacements.items():
+        text = text.replace(here, there)
+    return text
 
 
 if __name__ == "__main__":
