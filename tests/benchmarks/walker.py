@@ -79,9 +79,9 @@ def main() -> None:
         pid = answer()["ready"]
         fifo = os.path.join(folder, "stream")
         os.mkfifo(fifo)
-        bare, walked, seconds, extra, walking, pauses, found = [], [], [], [], [], [], {}
+        bare, walked, seconds, extra, walking, pauses, forked, found = [], [], [], [], [], [], [], {}
         for _ in range(rounds):
-            ask("bare")
+            forked.append(ask("bare")["pause"])
             bare.append(answer()["gap"])
             alone = pss(pid)
             drain = Drain(fifo)
@@ -99,11 +99,22 @@ def main() -> None:
             walking.append(found["seconds"])
         service.stdin.close()
     median = statistics.median
-    print(f"objects {found['objects']:,}, edges {found['edges']:,}, stream {found['bytes'] / 1e6:.0f} MB, {alone / 1e6:.0f} MB PSS")
-    print(f"gap of a 5 ms tick: bare fork {median(bare) * 1e3:.1f} ms, snapshot {median(walked) * 1e3:.1f} ms,")
-    print(f"  ratio {median(walked) / median(bare):.2f} (worst {max(walked) * 1e3:.1f} against {max(bare) * 1e3:.1f} ms)")
-    print(f"pause of the call {median(pauses) * 1e3:.1f} ms; walk in the child {median(walking):.2f} s; to the end {median(seconds):.2f} s")
-    print(f"extra memory by PSS, child included: {median(extra) * 100:.1f} % (worst {max(extra) * 100:.1f} %)")
+    print(f"{found['objects']:,} objects, {found['edges']:,} edges, {alone / 1e6:.0f} MB PSS")
+    report = [
+        ("gap of a 5 ms tick, bare fork", bare),
+        ("gap of a 5 ms tick, snapshot", walked),
+        ("pause of the call, bare fork", forked),
+        ("pause of the call, snapshot", pauses),
+        ("walk in the child", walking),
+        ("to the end of the stream", seconds),
+    ]
+    for name, values in report:
+        print(f"{name:32} median {median(values) * 1e3:7.2f} ms, worst {max(values) * 1e3:7.2f} ms")
+    print(f"gap against a bare fork          {median(walked) / median(bare):.2f}")
+    print(f"pause against a bare fork        {median(pauses) / median(forked):.2f}")
+    print(
+        f"extra memory, child included     median {median(extra) * 100:.1f} %, worst {max(extra) * 100:.1f} %"
+    )
 
 
 if __name__ == "__main__":

@@ -22,7 +22,6 @@ from forensics.agent.native import build
 from forensics.agent.stream import KIND_SHIFT, LABEL_MASK, EdgeKind
 from forensics.capture.masking import decode
 from forensics.capture.reader import EDGE, RawSnapshot, read_stream
-
 from tests.integration.running import interpreters
 
 PROGRAMS = Path(__file__).parent / "native_programs"
@@ -121,9 +120,20 @@ def texts_of(raw: RawSnapshot) -> dict[int, str]:
 def start(program: str, interpreter: str, *arguments: str, **options: Any):
     """Start a program of ours with the walker for its interpreter and one end of a socket; returns both."""
     ours, theirs = socket.socketpair()
-    command = [interpreter, str(PROGRAMS / program), walker_path(interpreter), str(theirs.fileno()), *arguments]
+    command = [
+        interpreter,
+        str(PROGRAMS / program),
+        walker_path(interpreter),
+        str(theirs.fileno()),
+        *arguments,
+    ]
     process = subprocess.Popen(
-        command, pass_fds=[theirs.fileno()], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options
+        command,
+        pass_fds=[theirs.fileno()],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        **options,
     )
     theirs.close()
     return process, ours

@@ -1,4 +1,4 @@
-"""What the native walker says of a known heap, in every interpreter found, against what that interpreter says itself."""
+"""What the native walker says of a known heap, in every interpreter found, against what that interpreter says."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import functools
 
 import numpy as np
 import pytest
-from tests.integration.native_walking import Walked, each_interpreter, walk
 
 from forensics.agent.stream import KIND_SHIFT, LABEL_MASK, EdgeKind, ObjectFlag, RootKind
+from tests.integration.native_walking import Walked, each_interpreter, walk
 
 
 @functools.cache
@@ -40,7 +40,11 @@ def test_everything_that_gc_reaches_is_reached(interpreter: str) -> None:
     missing = {at: what for at, what in walked.said["closure"].items() if int(at) not in walked.index}
     assert not missing
     flags = walked.raw.columns["flags"]
-    lost = [what for at, what in walked.said["closure"].items() if flags[walked.index[int(at)]] & ObjectFlag.GC_LIST_ONLY]
+    lost = [
+        what
+        for at, what in walked.said["closure"].items()
+        if flags[walked.index[int(at)]] & ObjectFlag.GC_LIST_ONLY
+    ]
     assert not lost
 
 
@@ -60,7 +64,9 @@ def test_types_and_sizes_are_those_the_interpreter_tells(interpreter: str) -> No
         for at, (type_name, size) in walked.said["closure"].items()
         if type_name not in ELSEWHERE and walked.column("size", int(at)) != size
     }
-    shown_again = {d for d in differ if d[0] == "dict" and d[1] > d[2]}  # the __dict__ of an instance, 3.13 and later
+    shown_again = {
+        d for d in differ if d[0] == "dict" and d[1] > d[2]
+    }  # the __dict__ of an instance, 3.13 and later
     differ = {d for d in differ - shown_again if d[0] not in ("module", "BytesIO")}
     assert not differ
     assert len(shown_again) <= 3
@@ -111,7 +117,9 @@ def test_closures_generators_coroutines_and_caches_have_their_names(interpreter:
     assert walked.text(walked.items(walked.named(cell, EdgeKind.SLOT, "cell_contents"))[0]) == "free"
     assert walked.named(at["generator"], EdgeKind.LOCAL, "inner") == walked.said["yielded"]
     assert walked.type_of(walked.named(at["coroutine"], EdgeKind.LOCAL, "parameter")) == "list"
-    held = [target for kind, label, target in walked.edges_of(at["coroutine"]) if label in ("stack", "cr_await")]
+    held = [
+        target for kind, label, target in walked.edges_of(at["coroutine"]) if label in ("stack", "cr_await")
+    ]
     assert "generator" in {walked.type_of(target) for target in held}  # what the coroutine waits for
     cache = walked.named(at["cached"], EdgeKind.SLOT, "cache")
     link = walked.named(cache, EdgeKind.KEY, "argument")

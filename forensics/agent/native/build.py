@@ -51,7 +51,9 @@ def describe(executable):
         answer = subprocess.run(command, capture_output=True, timeout=30, check=True, cwd="/")
         return json.loads(answer.stdout.decode())
     except (OSError, ValueError, subprocess.SubprocessError) as error:
-        raise BuildError("{} was asked for its headers and did not answer: {}".format(executable, error)) from error
+        raise BuildError(
+            "{} was asked for its headers and did not answer: {}".format(executable, error)
+        ) from error
 
 
 def cache_folder():
@@ -92,7 +94,9 @@ def build(version, soabi, include, extra_includes=(), folder=None, usable=True):
     """
     minor = tuple(int(part) for part in version.split(".")[:2])
     if not usable or minor < (3, 11):
-        raise BuildError("The native walker reads CPython 3.11 and later with its interpreter lock, not {}".format(version))
+        raise BuildError(
+            "The native walker reads CPython 3.11 and later with its interpreter lock, not {}".format(version)
+        )
     include = Path(include)
     _check_headers(include, version)
     folder = Path(folder) if folder is not None else cache_folder()
@@ -114,21 +118,27 @@ def _check_headers(include, version):
         )
     for line in patchlevel.read_text().splitlines():
         if line.startswith("#define PY_VERSION ") and line.split('"')[1].rstrip("+") != version.rstrip("+"):
-            raise BuildError("The headers in {} are of Python {}, not {}".format(include, line.split('"')[1], version))
+            raise BuildError(
+                "The headers in {} are of Python {}, not {}".format(include, line.split('"')[1], version)
+            )
 
 
 def _compile(includes, path):
-    compiler = shlex.split(os.environ.get("CC", "")) or next(
-        ([found] for found in map(shutil.which, ("cc", "gcc", "clang")) if found), None
-    )
-    if compiler is None:
+    compiler = shlex.split(os.environ.get("CC", ""))
+    if not compiler:
+        compiler = [found for found in map(shutil.which, ("cc", "gcc", "clang")) if found][:1]
+    if not compiler:
         raise BuildError("No C compiler (cc, gcc, clang) to build the native walker with: install one")
     handle, unfinished = tempfile.mkstemp(prefix=".building-", suffix=".so", dir=str(path.parent))
     os.close(handle)
     command = [*compiler, "-O2", "-fPIC", "-shared", "-fvisibility=hidden", "-pthread"]
     for include in includes:
         # Debian's pyconfig.h is found through the parent; headers of headers through internal/.
-        command += ["-I{}".format(include), "-I{}".format(include / "internal"), "-I{}".format(include.parent)]
+        command += [
+            "-I{}".format(include),
+            "-I{}".format(include / "internal"),
+            "-I{}".format(include.parent),
+        ]
     command += [*map(str, sources()), "-o", unfinished]
     try:
         done = subprocess.run(command, capture_output=True, timeout=_TIMEOUT_SECONDS, check=False)

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -101,6 +102,8 @@ be_humble(struct walk *w, int alive_fd, unsigned limit_seconds)
     prctl(PR_SET_DUMPABLE, 0, 0, 0, 0); /* the heap must not reach a disk by way of a core dump */
     close_all_but(w->fd, alive_fd);
     setpriority(PRIO_PROCESS, 0, CHILD_NICE);
+    struct sched_param batch = {0};
+    sched_setscheduler(0, SCHED_BATCH, &batch); /* never preempts a thread of the service that wakes up */
     reset_signals();
     alarm(limit_seconds);
 }

@@ -29,14 +29,14 @@ PAGES = []
 
 def item(n):
     return {
-        "pk": {"S": "CUSTOMER#%09d" % n},
-        "sk": {"S": "ORDER#%012d" % (n * 7)},
+        "pk": {"S": f"CUSTOMER#{n:09d}"},
+        "sk": {"S": f"ORDER#{n * 7:012d}"},
         "total": {"N": str(n * 1.25)},
-        "state": {"S": "state-%d" % (n % 5)},
-        "placed": {"S": "2026-01-01T00:00:%08dZ" % n},
-        "mail": {"S": "customer%d@example.com" % n},
-        "labels": {"L": [{"S": "a%d" % n}, {"S": "b%d" % n}]},
-        "address": {"M": {"street": {"S": "%d High Street" % n}, "zip": {"S": "%05d" % n}}},
+        "state": {"S": f"state-{n % 5}"},
+        "placed": {"S": f"2026-01-01T00:00:{n:08d}Z"},
+        "mail": {"S": f"customer{n}@example.com"},
+        "labels": {"L": [{"S": f"a{n}"}, {"S": f"b{n}"}]},
+        "address": {"M": {"street": {"S": f"{n} High Street"}, "zip": {"S": f"{n:05d}"}}},
     }
 
 
@@ -44,14 +44,14 @@ def page(p):
     return {
         "Items": [item(p * ITEMS_A_PAGE + k) for k in range(ITEMS_A_PAGE)],
         "Count": ITEMS_A_PAGE,
-        "LastEvaluatedKey": {"pk": {"S": "CUSTOMER#%d" % p}},
-        "ResponseMetadata": {"RequestId": "REQUEST%012d" % p, "HTTPStatusCode": 200, "RetryAttempts": 0},
+        "LastEvaluatedKey": {"pk": {"S": f"CUSTOMER#{p}"}},
+        "ResponseMetadata": {"RequestId": f"REQUEST{p:012d}", "HTTPStatusCode": 200, "RetryAttempts": 0},
     }
 
 
 for number in range(int(sys.argv[2]) // OBJECTS_A_PAGE):
     response = page(number)
-    CACHE["q%d" % number] = response
+    CACHE[f"q{number}"] = response
     PAGES.append(response)
 gc.collect()
 

@@ -75,7 +75,7 @@ def cached(key):
 
 
 def pages():
-    yield from (["page %d" % n] for n in range(1000000))
+    yield from ([f"page {n}"] for n in range(1000000))
 
 
 def worker(ready, stop):
@@ -115,12 +115,16 @@ def build():
     known["texts"] = ["ascii", "latin-\u00e9", "two bytes \u1234", "four bytes \U0001f40d", "x" * 5000]
     known["texts"][2].encode()
     known["numbers"] = [0, 1, -7, 10**40, 2**200, True, 1.5, 1 + 2j, -(10**5000)]
-    known["decimals"] = [Decimal(t) for t in ("1.50", "-0.001", "1E+30", "NaN", "-Infinity", "0", "7" * 60, "1E-9")]
+    known["decimals"] = [
+        Decimal(t) for t in ("1.50", "-0.001", "1E+30", "NaN", "-Infinity", "0", "7" * 60, "1E-9")
+    ]
     known["bytes"] = [b"bytes", bytearray(b"bytearray"), memoryview(b"view"), b"y" * 3000]
     known["array"] = array.array("d", range(10))
     known["buffer"] = io.BytesIO(b"z" * 700)
     known["weak"] = weakref.ref(known["slotted"])
-    known["grown"] = [n for n in range(77)]
+    known["grown"] = []
+    for n in range(77):
+        known["grown"].append(n)
     try:
         raise Failure(["argument of the exception"])
     except Failure as failure:
@@ -166,7 +170,9 @@ def main():
     gc.collect()
     gc.disable()
     lost = garbage()
-    result = walker.snapshot(fd, b'{"runtime": "python"}', {"caller_frames": True, "in_place": mode == "place"})
+    result = walker.snapshot(
+        fd, b'{"runtime": "python"}', {"caller_frames": True, "in_place": mode == "place"}
+    )
     os.close(fd)
     status = walker.wait(result["child_pid"], 60.0) if result["child_pid"] else 0
     said = {
@@ -194,7 +200,7 @@ def zombies():
     for name in os.listdir("/proc"):
         if name.isdigit():
             try:
-                with open("/proc/%s/stat" % name) as stat:
+                with open(f"/proc/{name}/stat") as stat:
                     fields = stat.read().rsplit(")", 1)[1].split()
             except OSError:
                 continue

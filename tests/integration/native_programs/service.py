@@ -19,7 +19,7 @@ walker = util.module_from_spec(util.spec_from_loader("_walker", loader))
 loader.exec_module(walker)
 
 FD = int(sys.argv[2])
-HELD = [{"pk": {"S": "item-%d" % n}, "list": [n, str(n)]} for n in range(4000)]
+HELD = [{"pk": {"S": f"item-{n}"}, "list": [n, str(n)]} for n in range(4000)]
 signals = []
 signal.signal(signal.SIGCHLD, lambda number, frame: signals.append(number))
 listening = os.open("/dev/null", os.O_RDONLY)  # something that the child must not keep
@@ -42,7 +42,7 @@ def own_children():
     for name in os.listdir("/proc"):
         if name.isdigit():
             try:
-                with open("/proc/%s/stat" % name) as stat:
+                with open(f"/proc/{name}/stat") as stat:
                     fields = stat.read().rsplit(")", 1)[1].split()
             except OSError:
                 continue
@@ -68,7 +68,7 @@ def obey(command):
     if word == "wait":
         return {"status": walker.wait(int(rest), 30.0)}
     if word == "child":
-        folder = "/proc/%s/" % rest
+        folder = f"/proc/{rest}/"
         with open(folder + "comm") as comm, open(folder + "oom_score_adj") as adjust:
             return {"name": comm.read().strip(), "oom": int(adjust.read()), "fds": os.listdir(folder + "fd")}
     if word == "check":
