@@ -58,12 +58,8 @@ class UnboundedCache(Rule):
         if not suspect.is_dynamodb or suspect.dynamo_kind in sdk or suspect.bounded:
             return None
         mapping = suspect.container_type.endswith(_MAPPINGS) or suspect.kind == "cache"
-        if not mapping and not any(name.endswith(_MAPPINGS) for name in _near(suspect)):
+        # A dict of lists grows by keys too.
+        if not mapping and not suspect.outer_type.endswith(_MAPPINGS):
             return None
         where = "lru_cache without a maximum" if suspect.kind == "cache" else "a cache without a maximum size"
         return self.claim(f"{where} keeps what is read", suspect.confidence)
-
-
-def _near(suspect: Suspect) -> tuple[str, ...]:
-    """The containers of containers: a dict of lists grows by keys too."""
-    return suspect.on_path[-3:-1] if suspect.container_type.endswith(("list", "tuple")) else ()

@@ -22,6 +22,8 @@ class Suspect:
     path, kind : the retainer, as ``forensics.heap`` names it
     container : the object that holds the elements in the last snapshot, -1 where there is none
     container_type : its type's name
+    outer_type : the type of the container around the container, if there is one
+    bounded : what bounds it, empty where nothing is known to
     members : int32[…], the DynamoDB objects that it holds in the last snapshot; empty for other growth
     dynamo_kind : what they are, NONE for other growth
     elements, sizes : per snapshot the number of elements and the bytes of what they hold
@@ -60,6 +62,7 @@ class Suspect:
     unreachable: bool = False
     users: tuple[Function, ...] = ()
     bounded: str = ""
+    outer_type: str = ""
 
     @property
     def is_dynamodb(self) -> bool:

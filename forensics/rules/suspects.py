@@ -13,7 +13,8 @@ import numpy as np
 from forensics.agent.stream import EdgeKind, ObjectFlag, RootKind
 from forensics.capture.masking import SECRET_KINDS, SECRET_SHIFT
 from forensics.dynamodb import kernels, places
-from forensics.dynamodb.ownership import WHOLE_KINDS, Group, groups, ownership
+from forensics.dynamodb.ownership import SDK_KINDS as _SDK_KINDS
+from forensics.dynamodb.ownership import WHOLE_KINDS, Group, groups, namespaces, ownership
 from forensics.dynamodb.provenance import Provenance, provenance
 from forensics.dynamodb.recognise import recognise
 from forensics.dynamodb.vocabulary import Kind
@@ -39,7 +40,6 @@ _INTERPRETER = (
 GROUP_LIMIT = 80
 _STORED = "forensics.rules.content"
 _BARRIERS = frozenset("module code builtin_function_or_method method_descriptor wrapper_descriptor".split())
-_SDK_KINDS = (Kind.CLIENT, Kind.RESOURCE, Kind.TABLE, Kind.SESSION, Kind.HTTP_SESSION)
 _BOUNDED_TYPES = re.compile(r"cachetools\.\w*Cache$|\w*(LRU|TTL|LFU)Cache$|functools\._lru_list_elem$")
 
 
@@ -48,7 +48,7 @@ def suspects(evidence: Evidence) -> list[Suspect]:
     if not len(evidence.snapshots):
         return []
     found = _dynamodb(evidence)
-    found += _others(evidence, {suspect.path for suspect in found})
+    found += _others(evidence, found)
     return sorted(found, key=lambda suspect: -suspect.retained_bytes)
 
 
@@ -125,7 +125,13 @@ def _heaviest(graph: HeapGraph, found: Iterable[Group]) -> list[Group]:
     minor = (Kind.METADATA, Kind.REQUEST, Kind.ATTRIBUTE_VALUE, Kind.PAGINATOR, Kind.PAGE_ITERATOR)
     worth = [group for group in found if group.kind not in minor or len(group) >= 10]
     sure = recognise(graph)
-    worth = [group for group in worth if sure.confidence_of(group.members).mean() >= 0.4]
+    own = ownership(graph)
+    # Below a client stands botocore's own model of the service, which is JSON too.
+    worth = [
+        group
+        for group in worth
+        if sure.confidence_of(group.members).mean() >= (0.8 if own.inside_sdk[group.members[0]] else 0.4)
+    ]
     return sorted(worth, key=lambda group: -len(group))[:GROUP_LIMIT]
 
 
@@ -207,6 +213,7 @@ def _chain(graph: HeapGraph, member: int) -> tuple[str, ...]:
 
 def _suspect(evidence: Evidence, draft: _Draft, earlier: list[dict[tuple[int, Kind], Group]]) -> Suspect:
     graph = evidence.snapshots[-1]
+    _one_room(draft)
     main = max(draft.groups, key=lambda group: (len(group), group.kind in _SDK_KINDS))
     members = np.unique(np.concatenate([group.members for group in draft.groups]))
     elements, sizes = [], []
@@ -238,6 +245,14 @@ def _suspect(evidence: Evidence, draft: _Draft, earlier: list[dict[tuple[int, Ki
         unreachable=main.unreachable,
         confidence=float(recognise(graph).confidence_of(members).mean()),
     )
+
+
+def _one_room(draft: _Draft) -> None:
+    """Keep either the SDK's objects or the data: clients that pile up are the point, one client's data is."""
+    sdk = [group for group in draft.groups if group.kind in _SDK_KINDS]
+    data = [group for group in draft.groups if group.kind not in _SDK_KINDS]
+    if sdk and data:
+        draft.groups = sdk if sum(map(len, sdk)) >= 3 else data
 
 
 def _singles(draft: _Draft, earlier: list[dict[tuple[int, Kind], Group]]) -> list[np.ndarray]:
@@ -343,7 +358,8 @@ def _finish(
         confidence=confidence,
         element_shape=element_shape,
         unreachable=unreachable,
-        bounded=_bound(graph, container, inside),
+        bounded=_bound(graph, container),
+        outer_type=_outer_type(graph, container),
     )
 
 
@@ -362,7 +378,15 @@ def secrets_in(graph: HeapGraph, inside: np.ndarray) -> dict[str, int]:
     }
 
 
-def _bound(graph: HeapGraph, container: int, inside: np.ndarray) -> str:
+def _outer_type(graph: HeapGraph, container: int) -> str:
+    """The type of the container that the container lies in; empty where that is a namespace or no container."""
+    parent = int(ownership(graph).parents[container]) if container >= 0 else -1
+    if parent < 0 or namespaces(graph)[parent]:
+        return ""
+    return graph.type_name(parent)
+
+
+def _bound(graph: HeapGraph, container: int) -> str:
     """What bounds the container, if its type shows it: cachetools' caches, ``lru_cache`` with a maximum."""
     if container < 0:
         return ""
@@ -372,8 +396,9 @@ def _bound(graph: HeapGraph, container: int, inside: np.ndarray) -> str:
         if _BOUNDED_TYPES.search(name):
             return f"{name} has a maximum size"
         if name == "functools._lru_cache_wrapper":
-            below = graph.targets[graph.offsets[each] : graph.offsets[each + 1]]
-            if any(graph.type_name(int(target)) == "functools._lru_list_elem" for target in below):
+            # With a maximum the wrapper refers to its results itself, and its dict to links between them.
+            below = graph.targets[graph.offsets[container] : graph.offsets[container + 1]].tolist()
+            if each == container or any(graph.type_name(i) == "functools._lru_list_elem" for i in below):
                 return "lru_cache with a maximum size"
     return ""
 
@@ -381,25 +406,29 @@ def _bound(graph: HeapGraph, container: int, inside: np.ndarray) -> str:
 # -- everything else ----------------------------------------------------------------------------------------------
 
 
-def _others(evidence: Evidence, known: set[str]) -> list[Suspect]:
+def _others(evidence: Evidence, known: list[Suspect]) -> list[Suspect]:
     """Holders that grow and hold no DynamoDB data that recognition saw."""
     if len(evidence.snapshots) < 2:
         return []
     from forensics.heap.diff import diff
 
     graph = evidence.snapshots[-1]
+    own = ownership(graph)
+    paths = {suspect.path for suspect in known}
+    some = [int(suspect.members[-1]) for suspect in known if len(suspect.members)]
+    above = {each for member in some for each in own.ancestors(member)}
+    grown = [suspect.members for suspect in known if suspect.growing and len(suspect.members)]
     found = []
     for series in diff(list(evidence.snapshots)).growing:
         path, container = series.retainer.path, series.objects[-1]
-        if (
-            path in known
-            or path.startswith(_INTERPRETER)
-            or container < 0
-            or not _steady(series.elements, series.bytes)
-        ):
+        if path in paths or path.startswith(_INTERPRETER) or container < 0 or container in above:
             continue
-        known.add(path)
+        if not _steady(series.elements, series.bytes):
+            continue
+        paths.add(path)
         inside = content(graph, np.array([container], np.int32))
+        if any(2 * inside[members].sum() >= len(members) for members in grown):
+            continue
         counts = np.bincount(recognise(graph).kind_of[inside], minlength=len(Kind))
         found.append(
             _finish(

@@ -1,0 +1,246 @@
+"""The rules on small services: GIVEN a holder that grows, WHEN it is judged, THEN it is named with its call."""
+
+import ast
+import collections
+import functools
+from typing import ClassVar
+
+import pytest
+from heapbuilder import heap, low_level_items, query_response, resource_items
+from servicebuilder import FILE, evidence, growing, namespace
+
+from forensics.findings import SEVERITIES, Findings
+from forensics.rules import GUARDS, RULES, Evidence, judge
+
+CACHE = """
+RESPONSES = {}
+def orders(client, customer):
+    RESPONSES[customer] = client.query(TableName="Orders", KeyConditionExpression="c = :c")
+"""
+EVERY = (*RULES, *GUARDS)
+
+
+def only(findings):
+    loud = [finding for finding in findings if finding.severity != "info"]
+    assert len(loud) == 1, [finding.title for finding in loud]
+    return loud[0]
+
+
+def test_unbounded_cache_of_whole_responses():
+    found = growing(CACHE, lambda names, n: names["RESPONSES"].update({f"k{n}": query_response(3)}))
+    finding = only(judge(found))
+    assert finding.rule == "L03"
+    assert finding.severity == "high"
+    assert (finding.retainer.path, finding.retainer.kind) == ("orders.api.RESPONSES", "module-variable")
+    assert finding.retainer.file == FILE
+    assert (finding.dynamodb.kind, finding.dynamodb.operation, finding.dynamodb.table) == (
+        "response",
+        "Query",
+        None,
+    )
+    assert finding.objects == 30
+    assert finding.growth.shape == "growing"
+    assert finding.growth.objects_per_second == pytest.approx(2.0)
+    graph = found.snapshots[-1]
+    assert finding.retained_bytes == graph.retained_size_of(
+        [graph.children_by_key(i)[k] for i in [_cache(graph)] for k in graph.children_by_key(i)]
+    )
+    assert any("also L01" in line for line in finding.evidence)
+    assert finding.evidence[-1].startswith("check: forensics sql small")
+
+
+def _cache(graph):
+    module = graph.children_by_key(int(graph.root_objects[0]))["orders.api"]
+    names = graph.children_by_key(module)
+    return (names if "RESPONSES" in names else graph.children_by_key(names["__dict__"]))["RESPONSES"]
+
+
+def test_the_command_in_the_evidence_shows_the_same_number():
+    found = growing(CACHE, lambda names, n: names["RESPONSES"].update({n: query_response(2)}))
+    finding = only(judge(found))
+    query = finding.evidence[-1].split('"')[1]
+    rows = found.snapshots[-1].sql(query).to_pandas()
+    assert int(rows.loc[rows["type"] == "dict", "elements"].iloc[0]) == finding.objects
+
+
+def test_table_is_named_where_the_heap_holds_it():
+    source = CACHE + 'ASKED = [{"TableName": "Orders", "KeyConditionExpression": "c"}]\n'
+    found = growing(source, lambda names, n: names["RESPONSES"].update({n: query_response(1)}))
+    assert only(judge(found)).dynamodb.table == "Orders"
+
+
+def test_list_of_items_is_accumulated_pages():
+    source = "PAGES = []\ndef export(client):\n    PAGES.append(client.scan()['Items'])\n"
+    finding = only(judge(growing(source, lambda names, n: names["PAGES"].append(low_level_items(4)))))
+    assert (finding.rule, finding.dynamodb.kind, finding.dynamodb.operation) == ("L02", "items", "Scan")
+
+
+def test_closure_and_resource_items():
+    source = """
+def make():
+    pages = []
+    def fetch(table):
+        pages.append(table.query())
+    return fetch
+fetch = make()
+"""
+
+    def fill(names, n):
+        names["fetch"].__closure__[0].cell_contents.append(resource_items(3))
+
+    finding = only(judge(growing(source, fill)))
+    assert finding.retainer.kind == "closure"
+    assert "pages" in finding.retainer.path
+    assert finding.dynamodb.operation == "Query"
+
+
+def test_stored_exceptions():
+    source = """
+FAILED = []
+def settle(response):
+    orders = response
+    raise ValueError("no")
+def run(response):
+    try:
+        settle(response)
+    except ValueError as error:
+        FAILED.append(error)
+"""
+    finding = only(judge(growing(source, lambda names, n: names["run"](query_response(2)))))
+    assert (finding.rule, finding.retainer.path) == ("L12", "orders.api.FAILED")
+    assert finding.dynamodb.kind == "response"
+
+
+def test_lru_cache_without_a_maximum_and_with_one():
+    def service(maximum):
+        source = "def customer(n):\n    return load(n)\n"
+
+        def fill(names, n):
+            names["customer_cached"](n)
+
+        graphs = []
+        for count in (10, 20, 30):
+            names = namespace(source, load=lambda n: query_response(1))
+            names["customer"] = functools.lru_cache(maxsize=maximum)(names["customer"])
+            for n in range(count):
+                names["customer"](n)
+            graphs.append(heap(orders__api=names))
+        return judge(evidence(graphs))
+
+    assert only(service(None)).retainer.kind == "cache"
+    assert all(finding.severity == "info" for finding in service(500))
+
+
+def test_clients_that_pile_up():
+    client = type("DynamoDB", (), {"__module__": "botocore.client"})
+    finding = only(judge(growing("CLIENTS = []\n", lambda names, n: names["CLIENTS"].append(client()))))
+    assert (finding.rule, finding.dynamodb.kind, finding.dynamodb.operation) == ("L04", "client", None)
+
+
+def test_sessions_that_pile_up_are_critical():
+    session = type("Session", (), {"__module__": "boto3.session"})
+
+    def fill(names, n):
+        names["SESSIONS"][n] = made = session()
+        made.models = bytes(10_000 + n)
+
+    finding = only(judge(growing("SESSIONS = {}\n", fill)))
+    assert (finding.rule, finding.severity) == ("L05", "critical")
+
+
+def test_growth_that_is_not_dynamodbs_is_reported_as_what_it_is():
+    fill = lambda names, n: names["METRICS"].append({"at": float(n), "note": "x" * 5000 + str(n)})  # noqa: E731
+    finding = only(judge(growing("METRICS = []\n", fill, counts=(50, 100, 150))))
+    assert (finding.rule, finding.retainer.path, finding.dynamodb) == ("G01", "orders.api.METRICS", None)
+
+
+def test_two_leaks_are_two_findings_and_one_held_twice_is_one():
+    source = "A = {}\nB = []\n"
+
+    def apart(names, n):
+        names["A"][n] = query_response(1)
+        names["B"].append(low_level_items(2))
+
+    def together(names, n):
+        names["A"][n] = response = query_response(1)
+        names["B"].append(response)
+
+    assert {finding.retainer.path for finding in judge(growing(source, apart))} == {
+        "orders.api.A",
+        "orders.api.B",
+    }
+    finding = only(judge(growing(source, together)))
+    assert {finding.retainer.path, *finding.retainer.also_held_by} == {"orders.api.A", "orders.api.B"}
+
+
+@pytest.mark.parametrize("counts", [(30, 30, 30), (30, 60, 60), (40, 10, 35), (90, 60, 30)])
+def test_controls_are_info_at_most(counts):
+    found = growing(CACHE, lambda names, n: names["RESPONSES"].update({n: query_response(5)}), counts=counts)
+    assert all(finding.severity == "info" for finding in judge(found))
+
+
+def test_one_snapshot_never_says_more_than_medium():
+    found = growing(CACHE, lambda names, n: names["RESPONSES"].update({n: query_response(5)}), counts=(40,))
+    finding = only(judge(found))
+    assert finding.severity == "medium"
+    assert finding.growth.shape == "unknown"
+
+
+def test_bounded_deque_and_projection():
+    source = "LATEST = None\nTOTALS = {}\n"
+
+    def fill(names, n):
+        names["LATEST"] = names["LATEST"] or collections.deque(maxlen=8)
+        names["LATEST"].append(query_response(1))
+        names["TOTALS"][f"customer-{n % 7}"] = n
+
+    assert all(finding.severity == "info" for finding in judge(growing(source, fill)))
+
+
+# -- the registry ------------------------------------------------------------------------------------------------
+
+
+def test_nothing_to_judge():
+    assert judge(Evidence("empty")) == Findings("empty", 0, ())
+    assert len(judge(evidence([heap(m={})]))) == 0
+
+
+@pytest.mark.parametrize("rule", EVERY, ids=lambda rule: rule.id)
+def test_each_rule_says_what_it_is(rule):
+    assert rule.id and rule.title and rule.thresholds and type(rule).__doc__
+    assert set(rule.needs) <= {"snapshots", "two snapshots", "process", "profiles", "responses"}
+    assert rule.remediation.summary
+    if rule in RULES:
+        assert rule.severity in SEVERITIES
+        assert all(name.startswith("API") and name.endswith(":2023") for name in rule.references.owasp)
+        assert rule.references.owasp and rule.references.cwe
+        assert rule.remediation.code
+
+
+@pytest.mark.parametrize("rule", [rule for rule in EVERY if rule.remediation.code], ids=lambda rule: rule.id)
+def test_remedies_compile(rule):
+    assert rule.remediation.language == "python"
+    tree = ast.parse(rule.remediation.code)
+    compile(tree, rule.id, "exec")
+    assert tree.body
+
+
+def test_ids_are_those_of_the_catalogue_and_unique():
+    ids = [rule.id for rule in EVERY]
+    assert len(ids) == len(set(ids))
+    catalogue = {f"L{n:02d}" for n in (*range(1, 13), 17, 18)} | {f"FP{n}" for n in range(1, 5)}
+    assert catalogue <= set(ids)
+
+
+class TestBoundedCacheRemedy:
+    """The remedy for L03 does what it says."""
+
+    names: ClassVar[dict] = {}
+
+    def test_it_is_bounded(self):
+        exec(next(rule for rule in RULES if rule.id == "L03").remediation.code, self.names)
+        cache = self.names["BoundedCache"](maximum=3, seconds=60)
+        for n in range(10):
+            assert cache.get(n, lambda n=n: n + 1) == n + 1
+        assert len(cache._entries) == 3
+        assert cache.get(9, lambda: "loaded again") == 10
