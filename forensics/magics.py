@@ -83,7 +83,7 @@ class HeapMagics(Magics):
 def own_heap() -> Any:
     """A ``HeapGraph`` of this very process, walked in a forked child; nothing stays on disk."""
     from forensics import agent
-    from forensics.capture.take import capture
+    from forensics.acquisition import capture
     from forensics.investigation import open_capture
 
     agent.start()
