@@ -1,0 +1,65 @@
+"""Reference chains: a thousand equal paths are one.
+
+roots ── orders.api ── RESPONSES ══ 1000 × response
+                  └── HISTORY ══ 5 × items
+"""
+
+import json
+
+import pandas as pd
+import pytest
+from heapbuilder import heap, low_level_items, query_response
+
+from forensics.dynamodb.chains import ChainEdge, ChainNode, ReferenceChains, chains
+
+
+@pytest.fixture(scope="module")
+def drawn():
+    return chains(
+        heap(
+            orders__api={
+                "RESPONSES": {f"k{n}": query_response(1) for n in range(1000)},
+                "HISTORY": [low_level_items(2) for _ in range(5)],
+            }
+        )
+    )
+
+
+def test_equal_paths_are_merged_and_weighted(drawn):
+    responses = next(node for node in drawn.nodes if node.label == "response")
+    assert (responses.objects, responses.room) == (1000, "dynamodb")
+    (edge,) = [edge for edge in drawn.edges if edge.target == responses.id]
+    assert edge.references == 1000
+    assert edge.retained_bytes == responses.retained_bytes > 0
+    assert len(drawn.nodes) < 10
+
+
+def test_every_edge_joins_nodes_and_every_node_is_reached_from_the_root(drawn):
+    ids = {node.id for node in drawn.nodes}
+    assert all({edge.source, edge.target} <= ids for edge in drawn.edges)
+    reached = {0}
+    for _ in drawn.edges:
+        reached |= {edge.target for edge in drawn.edges if edge.source in reached}
+    assert reached == ids
+
+
+def test_forms(drawn):
+    assert json.loads(drawn.to_json())["schema"] == "forensics.chains/1"
+    assert isinstance(drawn.to_pandas(), pd.DataFrame)
+    assert len(drawn.to_pandas()) == len(drawn.edges)
+    assert "1,000 × response" in str(drawn)
+    assert "RESPONSES" in str(drawn)
+    assert drawn.to_dot().count("->") == len(drawn.edges)
+
+
+def test_labels_out_of_a_heap_are_no_syntax_in_dot():
+    nodes = (ChainNode(0, 'a"]; b -> c; ["', "root", 1, 1), ChainNode(1, "back\\slash\nline", "sdk", 1, 1))
+    dot = ReferenceChains(nodes, (ChainEdge(0, 1, '"quoted"', 1, 1),)).to_dot()
+    assert 'a\\"]; b -> c; [\\"' in dot
+    assert "back\\\\slash\\nline" in dot
+
+
+def test_nothing_to_draw():
+    empty = chains(heap(m={}))
+    assert (empty.nodes, empty.edges) == ((), ())
+    assert str(empty) == "no DynamoDB objects are reachable"
