@@ -10,17 +10,23 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from forensics.capture.link import inner_pid
 from forensics.capture.payload import agent_script
 from forensics.capture.rights import container, status
 from forensics.errors import CaptureError
 
 FIRST = (3, 14)
+_PREFIX = ".forensics-start-"
+#: seconds after which nothing waits for a script any more
+_FORGOTTEN = 86400.0
 _CALL = "import sys; sys.remote_exec(int(sys.argv[1]), sys.argv[2])"
 
 
@@ -43,7 +49,7 @@ def why_closed(pid: int, version: tuple[int, int]) -> str | None:
     if _caller(pid, version) is None:
         return (
             f"it needs a caller of Python {version[0]}.{version[1]}: we are {sys.version_info[0]}."
-            f"{sys.version_info[1]}, and its own executable lies in another namespace"
+            f"{sys.version_info[1]}, and its own executable cannot be run from here"
         )
     return None
 
@@ -58,10 +64,11 @@ def load_agent(pid: int, version: tuple[int, int], ready: Callable[[], None]) ->
     caller = _caller(pid, version)
     if caller is None:
         raise CaptureError(f"No Python {version[0]}.{version[1]} is here to call sys.remote_exec on {pid}.")
+    seen_as = inner_pid(pid) if caller[0].endswith("nsenter") else pid
     # The file must be there until the main thread has read it; the agent's socket says when that was.
     with script_in_target(pid) as path:
         done = subprocess.run(
-            [caller, "-I", "-S", "-c", _CALL, str(pid), path],
+            [*caller, "-I", "-S", "-c", _CALL, str(seen_as), path],
             capture_output=True,
             text=True,
             timeout=30,
@@ -82,7 +89,7 @@ def load_agent(pid: int, version: tuple[int, int], ready: Callable[[], None]) ->
 def script_in_target(pid: int) -> Iterator[str]:
     """A file in the target's own /tmp, readable by its user alone, that starts the agent; yields its path there."""
     try:
-        folder = Path(tempfile.mkdtemp(prefix=".forensics-start-", dir=f"/proc/{pid}/root/tmp"))
+        folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=f"/proc/{pid}/root/tmp"))
     except OSError as error:
         raise CaptureError(
             f"No file can be put into /tmp of process {pid}: {error.strerror}.",
@@ -94,22 +101,37 @@ def script_in_target(pid: int) -> Iterator[str]:
         script.write_text(agent_script(in_main_thread=True), encoding="utf-8")
         _give_to_owner(pid, folder, script)
         yield f"/tmp/{folder.name}/{script.name}"
-    finally:
+    except CaptureError:
+        # The interpreter may come to it yet, and would complain on standard error if the file were gone.
         with contextlib.suppress(OSError):
-            script.unlink(missing_ok=True)
-            folder.rmdir()
+            script.write_text("")
+        raise
+    else:
+        _remove(folder)
+    finally:
+        _remove_forgotten(folder.parent)
 
 
-def _caller(pid: int, version: tuple[int, int]) -> str | None:
+def _caller(pid: int, version: tuple[int, int]) -> list[str] | None:
+    """The command, up to its options, of an interpreter of that version that may call; None where there is none."""
     if sys.version_info[:2] == version and hasattr(sys, "remote_exec"):
-        return sys.executable
-    if "mnt" in container(pid):
-        return None
+        return [sys.executable]
     try:
-        executable = os.readlink(f"/proc/{pid}/exe")
+        executable, root = os.readlink(f"/proc/{pid}/exe"), os.readlink(f"/proc/{pid}/root")
     except OSError:
         return None
-    return executable if os.access(executable, os.X_OK) else None
+    if not _has_root_of_its_own(pid):
+        return [executable] if os.access(executable, os.X_OK) else None
+    nsenter = shutil.which("nsenter")
+    if nsenter is None or os.geteuid() != 0:
+        return None
+    # Its libraries lie in its own root, and /proc there counts processes as it does.
+    inside = executable.removeprefix(root) if root != "/" else executable
+    return [nsenter, f"--target={pid}", "--mount", "--pid", "--root", "--wd", "--", inside]
+
+
+def _has_root_of_its_own(pid: int) -> bool:
+    return os.readlink(f"/proc/{pid}/root") != "/" or "mnt" in container(pid)
 
 
 def _give_to_owner(pid: int, folder: Path, script: Path) -> None:
@@ -120,3 +142,15 @@ def _give_to_owner(pid: int, folder: Path, script: Path) -> None:
     if os.geteuid() == 0:
         os.chown(script, user, group)
         os.chown(folder, user, group)
+
+
+def _remove(folder: Path) -> None:
+    with contextlib.suppress(OSError):
+        shutil.rmtree(folder)
+
+
+def _remove_forgotten(parent: Path) -> None:
+    with contextlib.suppress(OSError):
+        for folder in parent.glob(_PREFIX + "*"):
+            if time.time() - folder.stat().st_mtime > _FORGOTTEN:
+                _remove(folder)

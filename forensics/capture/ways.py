@@ -19,7 +19,8 @@ ORDER = ("agent", "remote_exec", "injector")
 #: only when asked for by name
 ON_REQUEST = ("gdb",)
 _OLDEST = (3, 9)
-_COMES_UP_WITHIN = 10.0
+#: seconds for the agent to answer; a main thread that has not run Python code for so long will not soon
+_COMES_UP_WITHIN = {"remote_exec": 3.0, "injector": 10.0, "gdb": 10.0}
 
 
 @dataclass(frozen=True)
@@ -125,7 +126,8 @@ def _enter_by(name: str, pid: int, runtime: Runtime) -> AgentLink:
 
 
 def _wait_for(link: AgentLink, name: str) -> None:
-    deadline = time.monotonic() + _COMES_UP_WITHIN
+    patience = _COMES_UP_WITHIN[name]
+    deadline = time.monotonic() + patience
     while time.monotonic() < deadline:
         if os.path.exists(link.path) and link.alive():
             return
@@ -136,8 +138,7 @@ def _wait_for(link: AgentLink, name: str) -> None:
         else "It may be stopped or starved, or its user may not read its own library or write to its /tmp. Try again."
     )
     raise CaptureError(
-        f"The agent that was started in process {link.pid} by {name} did not answer within "
-        f"{_COMES_UP_WITHIN:g} s.",
+        f"The agent that was started in process {link.pid} by {name} did not answer within {patience:g} s.",
         advice=hint,
         pid=link.pid,
     )

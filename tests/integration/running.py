@@ -24,7 +24,8 @@ def interpreters() -> dict[str, str]:
     """Every supported CPython of this machine: version -> executable."""
     found = {}
     folders = glob.glob(os.path.expanduser("~/.pyenv/versions/3.*/bin"))
-    candidates = [sys.executable, "/usr/bin/python3", *(f"{folder}/python3" for folder in folders)]
+    named = [f"python3.{minor}" for minor in range(9, 20)]
+    candidates = [sys.executable, "/usr/bin/python3", *named, *(f"{folder}/python3" for folder in folders)]
     for candidate in candidates:
         real = shutil.which(candidate)
         if not real:
