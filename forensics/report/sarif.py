@@ -74,9 +74,11 @@ def _rules(findings: Findings) -> list[dict[str, Any]]:
 
 def _titles() -> dict[str, tuple[str, str]]:
     from forensics.rules import GUARDS, RULES, Guard, Rule
+    from forensics.rules.by_stacks import STACK_RULES
 
     known: list[Rule | Guard] = [*RULES, *GUARDS]
-    return {each.id: (each.title, (type(each).__doc__ or "").strip()) for each in known}
+    by_stack = {rule.id: (rule.title, rule.thresholds) for rule in STACK_RULES}
+    return by_stack | {each.id: (each.title, (type(each).__doc__ or "").strip()) for each in known}
 
 
 def _result(finding: Finding, rule_index: int) -> dict[str, Any]:

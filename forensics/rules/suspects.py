@@ -418,12 +418,15 @@ def _others(evidence: Evidence, known: list[Suspect]) -> list[Suspect]:
     some = [int(suspect.members[-1]) for suspect in known if len(suspect.members)]
     above = {each for member in some for each in own.ancestors(member)}
     grown = [suspect.members for suspect in known if suspect.growing and len(suspect.members)]
+    held = np.zeros(len(graph), np.bool_)
+    for members in grown:
+        held[members] = True
     found = []
     for series in diff(list(evidence.snapshots)).growing:
         path, container = series.retainer.path, series.objects[-1]
         if path in paths or path.startswith(_INTERPRETER) or container < 0 or container in above:
             continue
-        if not _steady(series.elements, series.bytes):
+        if not _steady(series.elements, series.bytes) or held[own.ancestors(container)].any():
             continue
         paths.add(path)
         inside = content(graph, np.array([container], np.int32))

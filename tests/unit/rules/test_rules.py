@@ -3,6 +3,7 @@
 import ast
 import collections
 import functools
+from pathlib import Path
 from typing import ClassVar
 
 import pytest
@@ -244,3 +245,9 @@ class TestBoundedCacheRemedy:
             assert cache.get(n, lambda n=n: n + 1) == n + 1
         assert len(cache._entries) == 3
         assert cache.get(9, lambda: "loaded again") == 10
+
+
+def test_readme_lists_every_rule_and_guard():
+    readme = (Path(__file__).parents[3] / "README.md").read_text()
+    for rule in EVERY:
+        assert f"| {rule.id} | {rule.title} |" in readme, rule.id
