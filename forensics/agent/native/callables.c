@@ -80,18 +80,23 @@ frame_locals(struct walk *w, struct _PyInterpreterFrame *frame)
     }
 }
 
-/* Values in the middle of an expression: the iterator of a for loop, what an await waits for. */
+/* Values in the middle of an expression: the iterator of a for loop, what an await waits for. The uppermost is called
+   ``awaited`` where the caller knows that the frame waits for it. */
 void
-frame_stack(struct walk *w, struct _PyInterpreterFrame *frame)
+frame_stack(struct walk *w, struct _PyInterpreterFrame *frame, const char *awaited)
 {
     PyCodeObject *code = frame_code(frame);
     Py_ssize_t top = frame_top(frame);
     if (code == NULL || top < 0 || top > code->co_nlocalsplus + code->co_stacksize) {
         return;
     }
-    for (Py_ssize_t i = code->co_nlocalsplus; i < top; i++) {
+    for (Py_ssize_t i = top - 1; i >= code->co_nlocalsplus; i--) {
         PyObject *value = frame_slot(frame, i);
-        if (value != NULL) {
+        if (value != NULL && awaited != NULL) {
+            add_slot(w, awaited, value);
+            awaited = NULL;
+        }
+        else if (value != NULL) {
             add_edge(w, EDGE_INTERNAL, output_name(w, "stack"), value);
         }
     }
@@ -111,14 +116,8 @@ generator_edges(struct walk *w, PyObject *object)
         add_slot(w, coroutine ? "cr_code" : asynchronous ? "ag_code" : "gi_code", frame_code(frame));
 #endif
         frame_locals(w, frame);
-        PyCodeObject *code = frame_code(frame);
-        Py_ssize_t top = frame_top(frame);
-        if (generator_awaits(generator) && code != NULL && top > code->co_nlocalsplus) {
-            add_slot(w, coroutine ? "cr_await" : asynchronous ? "ag_await" : "gi_yieldfrom", frame_slot(frame, top - 1));
-        }
-        else {
-            frame_stack(w, frame);
-        }
+        const char *awaited = coroutine ? "cr_await" : asynchronous ? "ag_await" : "gi_yieldfrom";
+        frame_stack(w, frame, generator_awaits(generator) ? awaited : NULL);
         add_slot(w, "f_func", frame_function(frame));
     }
     add_slot(w, "__name__", generator->gi_name);
@@ -142,6 +141,6 @@ frame_object_edges(struct walk *w, PyFrameObject *object)
     if (frame != NULL && frame_code(frame) != NULL) {
         add_slot(w, "f_code", frame_code(frame));
         frame_locals(w, frame);
-        frame_stack(w, frame);
+        frame_stack(w, frame, NULL);
     }
 }

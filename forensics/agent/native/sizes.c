@@ -146,6 +146,9 @@ object_extent(struct walk *w, struct type_facts *facts, PyObject *object)
     case KIND_BYTEARRAY: {
         PyByteArrayObject *bytes = (PyByteArrayObject *)object;
         e = (struct extent){basic + (size_t)bytes->ob_alloc, (size_t)Py_SIZE(bytes), (size_t)bytes->ob_alloc};
+#if PY_VERSION_HEX >= 0x030f0000
+        e.size += bytes->ob_alloc > 0 ? offsetof(PyBytesObject, ob_sval) + 1 : 0; /* it owns a bytes object since */
+#endif
         break;
     }
     case KIND_DEQUE: {

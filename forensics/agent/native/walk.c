@@ -133,7 +133,7 @@ walk_frame(struct walk *w, struct _PyInterpreterFrame *frame, unsigned long thre
     size_t first = w->blocks[BLOCK_EDGES].used / sizeof(struct edge_record);
     add_slot(w, "f_code", code);
     frame_locals(w, frame);
-    frame_stack(w, frame);
+    frame_stack(w, frame, NULL);
     size_t degree = w->blocks[BLOCK_EDGES].used / sizeof(struct edge_record) - first;
     output_object(w, frame, 0, (size_t)code->co_nlocalsplus, 0, type_id, degree, 0, FLAG_SYNTHETIC);
     push_targets(w, first);

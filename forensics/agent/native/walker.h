@@ -199,7 +199,7 @@ void generator_edges(struct walk *w, PyObject *generator);
 void frame_object_edges(struct walk *w, PyFrameObject *frame);
 struct _PyInterpreterFrame;
 void frame_locals(struct walk *w, struct _PyInterpreterFrame *frame);
-void frame_stack(struct walk *w, struct _PyInterpreterFrame *frame);
+void frame_stack(struct walk *w, struct _PyInterpreterFrame *frame, const char *awaited);
 
 /* sizes.c */
 struct extent {
