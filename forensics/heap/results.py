@@ -111,7 +111,9 @@ class Results:
             return None
 
     def _make_folder(self) -> None:
-        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        # mkdir gives the mode to the last folder alone, not to the parents it makes
+        self.folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.folder.mkdir(mode=0o700, exist_ok=True)
 
 
 def fingerprint(graph: HeapGraph) -> str:
