@@ -170,10 +170,8 @@ def _telling(kind: str) -> int:
 
 
 def _named(graph: HeapGraph, place: Place, path: Path) -> tuple[str, str]:
-    """The place as a person would look for it: defaults and caches by their function, closures with their module."""
-    name = re.sub(r"\.(__defaults__|__kwdefaults__)$", "", place.path)
-    if place.kind == "cache":
-        name = name.removesuffix(".cache")
+    """The place as a person would look for it: caches by their function, closures with their module."""
+    name = place.path.removesuffix(".cache") if place.kind == "cache" else place.path
     types = [graph.type_name(int(i)) for i in path.objects.tolist()]
     hooks = next((k for k, each in enumerate(types) if each.startswith("botocore.hooks.")), -1)
     if hooks > 0:
