@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from forensics.dynamodb.chains import ChainEdge, ChainNode, ReferenceChains
 from forensics.findings import Finding
 
-__all__ = ["from_finding", "only_path", "smallest", "title", "without"]
+__all__ = ["from_finding", "only_path", "smallest", "title", "weighty", "without"]
 
 
 def smallest(chains: ReferenceChains, limit: int) -> ReferenceChains:
@@ -27,6 +27,18 @@ def smallest(chains: ReferenceChains, limit: int) -> ReferenceChains:
             continue
         kept.update(way)
     return _keep(chains, kept)
+
+
+def weighty(chains: ReferenceChains, min_share: float) -> ReferenceChains:
+    """The nodes that keep at least ``min_share`` of what the heaviest one below the roots keeps, and their ways."""
+    targets = {edge.target for edge in chains.edges}
+    heaviest = max((node.retained_bytes for node in chains.nodes if node.id in targets), default=0)
+    heavy = {
+        node.id for node in chains.nodes if node.id in targets and node.retained_bytes >= min_share * heaviest
+    }
+    if not heavy:
+        return chains
+    return _keep(chains, _closure(heavy, ((edge.target, edge.source) for edge in chains.edges)))
 
 
 def only_path(chains: ReferenceChains, path: str) -> ReferenceChains | None:

@@ -47,6 +47,7 @@ class ReferenceGraph(anywidget.AnyWidget):
     ----------
     chains : the merged graph; of more than 400 nodes the lightest are folded, and counted
     focus : path of the place to choose first; by default the one that holds most DynamoDB data
+    min_share : places that keep a smaller share of what the heaviest one keeps are left out, and counted
     """
 
     _esm = _module()
@@ -55,8 +56,10 @@ class ReferenceGraph(anywidget.AnyWidget):
     palette = traitlets.Dict().tag(sync=True)
     selected = traitlets.Int(-1).tag(sync=True)
 
-    def __init__(self, chains: ReferenceChains, focus: str = "", **kwargs: Any) -> None:
-        self.chains = chain_graph.smallest(chains, MOST)
+    def __init__(
+        self, chains: ReferenceChains, focus: str = "", min_share: float = 0.01, **kwargs: Any
+    ) -> None:
+        self.chains = chain_graph.smallest(chain_graph.weighty(chains, min_share), MOST)
         self.focus = focus
         super().__init__(graph={**_graph(self.chains), "focus": plain(focus)}, palette=_palette(), **kwargs)
 
