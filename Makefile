@@ -15,7 +15,7 @@ TESTS ?= tests
 PYTEST_FLAGS ?=
 
 # What is installed depends on these files alone (the package itself is installed editable).
-SOURCES_OF_INSTALL := pyproject.toml setup.py $(wildcard forensics/agent/native/*.c forensics/agent/native/*.h)
+SOURCES_OF_INSTALL := pyproject.toml setup.py captures/fastapi.tar.xz $(wildcard forensics/agent/native/*.c forensics/agent/native/*.h)
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test lab lint captures bench clean
@@ -31,6 +31,7 @@ $(VENV)/.made:
 
 $(VENV)/.installed: $(SOURCES_OF_INSTALL) | $(VENV)/.made
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
+	@$(BIN)/python -m forensics.resources >/dev/null
 	@touch $@
 
 $(VENV)/.installed-test: $(VENV)/.installed

@@ -8,8 +8,7 @@ installation; nothing else in the captures is touched.
 
 from __future__ import annotations
 
-import json
-import os
+import re
 import shutil
 import sys
 import sysconfig
@@ -67,7 +66,6 @@ def places(variant: str) -> dict[str, str]:
         str(fastapi(variant).folder): "/srv/orders/app",
         str(Path(fx.__file__).parents[1]): "/srv/orders/forensics",
         str(Path.home()): "/home/orders",
-        tempfile.gettempdir() + os.sep: "/tmp/",
     }
     return {
         here_: there for here_, there in sorted(here.items(), key=lambda pair: -len(pair[0])) if here_ != "/"
@@ -95,8 +93,8 @@ def _neutralise(bundle: Bundle, replacements: dict[str, str]) -> None:
             text = (bundle.folder / name).read_text()
             with bundle.new_file(name) as path:
                 path.write_text(_replace(text, replacements))
-    bundle.manifest = json.loads(_replace(json.dumps(bundle.manifest), replacements))
-    bundle.update(host="orders-1", platform="Linux-x86_64")
+    command_line = [_replace(word, replacements) for word in bundle.manifest["command_line"]]
+    bundle.update(command_line=command_line, host="orders-1", platform="Linux-x86_64")
 
 
 def _replace_in(table: pa.Table, replacements: dict[str, str]) -> pa.Table:
@@ -104,15 +102,20 @@ def _replace_in(table: pa.Table, replacements: dict[str, str]) -> pa.Table:
         if pa.types.is_string(field.type) or pa.types.is_large_string(field.type):
             column = table.column(position)
             for here, there in replacements.items():
-                column = pc.replace_substring(column, here, there)
+                column = pc.replace_substring_regex(column, _whole(here), there + r"\1")
             table = table.set_column(position, field, column)
     # One record batch, as a capture writes it: its readers take a column as one array.
     return table.combine_chunks()
 
 
+def _whole(folder: str) -> str:
+    """A pattern that finds ``folder`` but not a name that merely begins like it."""
+    return re.escape(folder) + r"([^\w.-]|$)"
+
+
 def _replace(text: str, replacements: dict[str, str]) -> str:
     for here, there in replacements.items():
-        text = text.replace(here, there)
+        text = re.sub(_whole(here), there + r"\1", text)
     return text
 
 
