@@ -12,15 +12,26 @@ _PRIVATE = "_forensics_agent"
 _ERROR_TEXT, _ERROR_LENGTH, _ERROR_LIMIT = 128, 32, 4000
 
 
-def start(page, give_up_at, sources):
-    """Load the agent under its private name and start it; ``sources`` maps module names to their text."""
+def start(page, give_up_at, sources, version):
+    """Load the agent under its private name and start it.
+
+    ``sources`` maps module names to their text; ``version`` names them: an agent of the same version that is there
+    already is kept, because another capture may be talking to it.
+    """
     import time
 
     if time.time() > give_up_at:  # nobody waits for us any more
         return
     try:
-        _import_threading()
-        _load(sources)
+        # Two captures may come at once; a lock that a fork left held is not waited for.
+        lock = sys.__dict__.setdefault("_forensics_starting", _new_lock())
+        held = lock.acquire(timeout=5)
+        try:
+            _import_threading()
+            _load(sources, version)
+        finally:
+            if held:
+                lock.release()
     except BaseException as error:  # anything that left here would end or soil the service
         try:
             _tell(page, f"{type(error).__name__}: {error}")
@@ -28,11 +39,17 @@ def start(page, give_up_at, sources):
             return
 
 
-def start_soon(page, give_up_at, sources):
+def start_soon(page, give_up_at, sources, version):
     """The same in a thread of its own, for a caller that borrows the service's main thread."""
     import _thread
 
-    _thread.start_new_thread(start, (page, give_up_at, sources))
+    _thread.start_new_thread(start, (page, give_up_at, sources, version))
+
+
+def _new_lock():
+    import _thread
+
+    return _thread.allocate_lock()
 
 
 class _Sources:
@@ -56,40 +73,55 @@ class _Sources:
         exec(compile(self.sources[name], f"<{name}>", "exec", dont_inherit=True), module.__dict__)
 
 
-def _load(sources):
+def _load(sources, version):
     import importlib
 
     earlier = sys.modules.get(_PRIVATE)
+    if earlier is not None and getattr(earlier, "_version", None) == version:
+        earlier.start()
+        return
     if earlier is not None:
         earlier.stop()
         for name in [name for name in sys.modules if name.split(".")[0] == _PRIVATE]:
             del sys.modules[name]
     sys.meta_path[:] = [each for each in sys.meta_path if type(each).__name__ != _Sources.__name__]
     sys.meta_path.append(_Sources(sources))
-    importlib.import_module(_PRIVATE).start()
+    agent = importlib.import_module(_PRIVATE)
+    agent.__dict__["_version"] = version
+    agent.start()
 
 
 def _import_threading():
-    """Import ``threading`` so that it does not take this thread for the main one.
+    """Import ``threading`` so that it does not keep this thread for the main one.
 
-    Until 3.13 the module takes the thread that first imports it for the main thread, and waits at the end of the
-    process for a lock that only the main thread's end releases.
+    Until 3.13 the module takes the thread that first imports it for the main thread, and looks at the end of the
+    process for a lock that this thread's end would have released. Its record of the main thread is put right.
     """
-    if "threading" in sys.modules or sys.version_info >= (3, 13):
-        import threading
-
+    known = "threading" in sys.modules
+    threading = __import__("threading")
+    if known or sys.version_info >= (3, 13):
         return
-    import _thread
+    main, ours = threading._main_thread, threading.get_ident()
+    if main._ident != ours:
+        return
+    lock = threading.Lock()
+    lock.acquire()
+    with threading._active_limbo_lock:
+        # The oldest thread state comes last; it is the main thread's.
+        main._ident = list(sys._current_frames())[-1]
+        main._native_id = _process_id()
+        threading._active.pop(ours, None)
+        threading._active[main._ident] = main
+    threading._shutdown_locks.discard(main._tstate_lock)
+    threading._shutdown_locks.add(lock)
+    main._tstate_lock = lock
 
-    # The oldest thread state comes last; it is the main thread's.
-    main = list(sys._current_frames())[-1]
-    originals = {name: getattr(_thread, name) for name in ("get_ident", "_set_sentinel")}
-    _thread.__dict__.update(get_ident=lambda: main, _set_sentinel=_thread.allocate_lock)
-    try:
-        import threading
-    finally:
-        _thread.__dict__.update(originals)
-    threading.__dict__.update(originals)
+
+def _process_id():
+    """The native id of the main thread is the process id."""
+    import os
+
+    return os.getpid()
 
 
 def _tell(page, text):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
 from importlib import resources
 
@@ -21,7 +22,9 @@ def agent_script(page: int = 0, *, patience: float = 20.0, in_main_thread: bool 
     """
     bootstrap = resources.files("forensics.capture").joinpath("bootstrap.py").read_text(encoding="utf-8")
     entry = "start_soon" if in_main_thread else "start"
-    call = f"\n{entry}({page}, {time.time() + patience!r}, {agent_sources()!r})\n"
+    sources = agent_sources()
+    version = hashlib.sha256(repr(sorted(sources.items())).encode()).hexdigest()
+    call = f"\n{entry}({page}, {time.time() + patience!r}, {sources!r}, {version!r})\n"
     return isolated(bootstrap + call)
 
 

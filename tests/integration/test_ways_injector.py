@@ -96,7 +96,7 @@ def test_an_error_inside_is_told_and_harms_nothing() -> None:
     with running("sleep") as target:
 
         def broken(page: int) -> str:
-            return agent_script(page).replace("_load(sources)", "raise ValueError(42)", 1)
+            return agent_script(page).replace("_load(sources, version)", "raise ValueError(42)", 1)
 
         with pytest.raises(CaptureError, match="ValueError: 42"):
             inject(target.pid, broken)
@@ -130,6 +130,23 @@ def test_two_injections_at_once() -> None:
         assert not failed
         assert len(done) == 75
         target.unharmed()
+        assert target.finish() == "fine"
+
+
+@pytest.mark.parametrize("version", INTERPRETERS)
+def test_four_ways_in_at_once_share_one_agent(version: str) -> None:
+    with running("sleep", interpreter=INTERPRETERS[version]) as target:
+        answers: list[str] = []
+
+        def enter() -> None:
+            answers.append(ways.enter(target.pid).request("ping")["version"])
+
+        threads = [threading.Thread(target=enter) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert answers == [version] * 4
         assert target.finish() == "fine"
 
 

@@ -9,4 +9,8 @@ before = sorted(globals())
 while not os.path.exists(sys.argv[1]):
     time.sleep(0.005)
 assert sorted(set(globals()) - {"before"}) == before, sorted(globals())
+import threading  # noqa: E402
+
+assert threading.current_thread() is threading.main_thread()
+assert threading.main_thread().native_id == os.getpid()
 print("fine")
