@@ -99,17 +99,17 @@ def _import_threading():
     """
     known = "threading" in sys.modules
     threading = __import__("threading")
-    if known or sys.version_info >= (3, 13):
+    if known:
         return
     main, ours = threading._main_thread, threading.get_ident()
-    if main._ident != ours:
+    main._native_id = _process_id()
+    if sys.version_info >= (3, 13) or main._ident != ours:
         return
     lock = threading.Lock()
     lock.acquire()
     with threading._active_limbo_lock:
         # The oldest thread state comes last; it is the main thread's.
         main._ident = list(sys._current_frames())[-1]
-        main._native_id = _process_id()
         threading._active.pop(ours, None)
         threading._active[main._ident] = main
     threading._shutdown_locks.discard(main._tstate_lock)
