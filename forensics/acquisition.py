@@ -107,7 +107,7 @@ def _take_workers(pid: int, folder: Path, order: Order) -> list[Path]:
         )
     if order.trigger is not None:
         raise CaptureError("--when watches one process.", advice=f"Give one worker's PID: {_listed(found)}.")
-    taken = []
+    taken: list[Path] = []
     for worker in found:
         order.progress(f"worker {worker}", len(taken), len(found))
         taken.append(take(worker, folder / f"worker-{worker}", order))

@@ -153,12 +153,12 @@ class Capture:
         chosen = range(len(self.snapshots)) if between is None else [self._position(i) for i in between]
         return heap_diff([self.snapshots[i] for i in chosen], times=[self.times[i] for i in chosen])
 
-    def chains(self, snapshot: int = -1) -> ReferenceChains:
-        """The merged reference chains from roots to DynamoDB objects."""
+    def chains(self, snapshot: int = -1, *, to: str | None = None) -> ReferenceChains:
+        """The merged reference chains from roots to DynamoDB objects, or to those of one kind only."""
         from forensics.dynamodb.chains import chains as build
 
         self._need_snapshots(1)
-        return build(self.snapshots[self._position(snapshot)], sources=self.sources)
+        return build(self.snapshots[self._position(snapshot)], sources=self.sources, to=to)
 
     def sql(self, query: str, snapshot: int = -1) -> pd.DataFrame:
         """Run one SQL query over ``objects``, ``edges`` and ``roots`` of a snapshot."""
@@ -297,9 +297,11 @@ def diff(
     return heap_diff([opened.snapshots[-1], second.snapshots[-1]], times=[opened.times[-1], second.times[-1]])
 
 
-def chains(capture: str | os.PathLike[str] | Capture, snapshot: int = -1) -> ReferenceChains:
-    """The merged reference chains from roots to DynamoDB objects."""
-    return open_capture(capture).chains(snapshot)
+def chains(
+    capture: str | os.PathLike[str] | Capture, snapshot: int = -1, *, to: str | None = None
+) -> ReferenceChains:
+    """The merged reference chains from roots to DynamoDB objects, or to those of one kind only."""
+    return open_capture(capture).chains(snapshot, to=to)
 
 
 def findings(capture: str | os.PathLike[str] | Capture) -> Findings:

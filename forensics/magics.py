@@ -83,12 +83,12 @@ class HeapMagics(Magics):
 def own_heap() -> Any:
     """A ``HeapGraph`` of this very process, walked in a forked child; nothing stays on disk."""
     from forensics import agent
-    from forensics.acquisition import capture
+    from forensics.capture.take import Order, take
     from forensics.investigation import open_capture
 
     agent.start()
     with tempfile.TemporaryDirectory(prefix="forensics-") as folder:
-        taken = capture(os.getpid(), to=Path(folder) / "kernel", snapshots=1, via="agent")
+        taken = take(os.getpid(), Path(folder) / "kernel", Order(via="agent"))
         # The files stay mapped after the folder is gone: Linux keeps them until the graph goes.
         return open_capture(taken).snapshots[0]
 

@@ -91,6 +91,7 @@ def _restart_in_worker():
 
     if walking.in_walker_child() or _state["pid"] in (0, os.getpid()):
         return
+    walking.start_afresh()
     inherited = _state["listener"]
     _state.update(thread=None, listener=None)
     if inherited is not None:

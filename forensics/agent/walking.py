@@ -35,10 +35,13 @@ def snapshot(request, connection):
         native = None if request.get("walker") == "python" else native_walker(request.get("walker_path"))
         if native is None and request.get("walker") == "native":
             raise RuntimeError("there is no native walker for Python {}".format(platform.python_version()))
-        walk = _native_walk if native is not None else _python_walk
-        with _collector_off():
-            last_result.clear()
-            last_result.update(walk(native, request, connection))
+        last_result.clear()
+        if native is not None:
+            # It holds the collector itself, with a watcher of its own that lets go of it whatever happens.
+            last_result.update(_native_walk(native, request, connection))
+        else:
+            with _collector_off():
+                last_result.update(_python_walk(request, connection))
 
 
 def result_of_last():
@@ -78,24 +81,38 @@ def header(walker):
         "time": time.time(),
         "threads": names,
         "agent_thread": threading.get_ident(),
-        "gc_was_enabled": last_enabled,
     }
 
 
-last_enabled = True
+#: Whether the Python walk holds off a collector that was on.
+_holding_collector = False
 
 
 @contextlib.contextmanager
 def _collector_off():
     """A collection in the service while the child lives would copy most of the shared pages."""
-    global last_enabled
-    last_enabled = gc.isenabled()
+    global _holding_collector
+    _holding_collector = gc.isenabled()
     gc.disable()
     try:
         yield
     finally:
-        if last_enabled:
-            gc.enable()
+        release_collector()
+
+
+def start_afresh():
+    """In a worker that the service forked while a walk was under way: that walk is not this process's."""
+    global _one_at_a_time
+    _one_at_a_time = threading.Lock()
+    release_collector()
+
+
+def release_collector():
+    """Switch the collector on again if a walk holds it off."""
+    global _holding_collector
+    if _holding_collector:
+        _holding_collector = False
+        gc.enable()
 
 
 def _native_walk(native, request, connection):
@@ -114,7 +131,7 @@ def _native_walk(native, request, connection):
     return dict(result, walker="native")
 
 
-def _python_walk(_native, request, connection):
+def _python_walk(request, connection):
     from . import walker
 
     if request.get("in_place"):

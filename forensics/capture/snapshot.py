@@ -135,14 +135,16 @@ class _Texts:
         self._values = values
         address, _, self._kind, hashes, classes, self._start, self._size = raw.values.columns()
         owner = resolver.ids(address)
+        self._all_classes = classes
         known = owner >= 0
         self._row = np.full(n, -1, np.int32)
         self._row[owner[known]] = np.flatnonzero(known)
-        self.hashes[owner[known]] = hashes[known]
-        self.classes[owner[known]] = classes[known]
+        if values != "none":
+            self.hashes[owner[known]] = hashes[known]
+            self.classes[owner[known]] = classes[known]
         self._keep(_names(raw, references, n))
         references.labels = self._label_strings(references)
-        self._keep(self._known_values(references, resolver))
+        self._keep(self._known_values(references, program_only=values == "none"))
         if values == "full":
             self._keep(np.flatnonzero(self._row >= 0), secrets_too=True)
 
@@ -175,7 +177,7 @@ class _Texts:
         usable = (rows >= 0) & (self.texts[objects] < 0)
         usable[usable] = self._start[rows[usable]] >= 0
         if not secrets_too:
-            usable &= (self.classes[objects] >> masking.SECRET_SHIFT) == 0
+            usable[usable] = (self._all_classes[rows[usable]] >> masking.SECRET_SHIFT) == 0
         for obj in objects[usable]:
             text = self._decode(self._row[obj])
             if secrets_too or len(text) <= masking.NAME_LIMIT:
@@ -198,17 +200,19 @@ class _Texts:
         )
         return labels
 
-    def _known_values(self, references: References, resolver: _Resolver) -> np.ndarray:
-        """Objects whose value is kept because of where it stands."""
+    def _known_values(self, references: References, *, program_only: bool) -> np.ndarray:
+        """Objects whose value is kept because of where it stands; or only what is the program's own text."""
         found = []
-        keys = np.array([self._pool[key] for key in masking.KNOWN_KEYS if key in self._pool], np.int32)
+        known = (key for key in masking.KNOWN_KEYS if key in self._pool)
+        keys = np.array([self._pool[key] for key in known if key[0] == "_" or not program_only], np.int32)
         is_key = references.kinds == EdgeKind.KEY
         key_objects = references.labels[is_key]
         key_texts = np.where(key_objects >= 0, self.texts[key_objects], -1)
         found.append(references.targets[is_key][np.isin(key_texts, keys)])
         is_attribute = (references.kinds == EdgeKind.ATTRIBUTE) | (references.kinds == EdgeKind.SLOT)
         found.append(references.targets[is_attribute][np.isin(references.labels[is_attribute], keys)])
-        found.append(self._values_by_type(references))
+        if not program_only:
+            found.append(self._values_by_type(references))
         slots = references.kinds == EdgeKind.SLOT
         texts = [self._pool[name] for name in _CODE_TEXTS if name in self._pool]
         found.append(references.targets[slots][np.isin(references.labels[slots], texts)])

@@ -189,7 +189,6 @@ class _Taking:
             walker="native" if self.choice.native else "python",
             walker_path=self.walker_path,
             in_place=self.order.in_place,
-            values=self.order.values != "none",
             progress=lambda objects: self.order.progress(stage, objects, 0),
         )
         entry = {"name": f"snapshots/{self.count:03d}", "taken_at": taken_at, **cost}

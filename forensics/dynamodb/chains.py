@@ -14,6 +14,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import pandas as pd
 
+from forensics.dynamodb.vocabulary import FINDING_KIND, Kind
+from forensics.errors import GraphError
+
 if TYPE_CHECKING:
     from forensics.heap.graph import HeapGraph
 
@@ -153,7 +156,9 @@ def _quoted(text: str) -> str:
     return f'"{escaped}"'
 
 
-def chains(graph: HeapGraph, *, sources: pd.DataFrame | None = None, limit: int = 24) -> ReferenceChains:
+def chains(
+    graph: HeapGraph, *, sources: pd.DataFrame | None = None, limit: int = 24, to: str | None = None
+) -> ReferenceChains:
     """The merged chains from the roots to the DynamoDB objects of a graph, the heaviest ``limit`` of them.
 
     Parameters
@@ -161,10 +166,25 @@ def chains(graph: HeapGraph, *, sources: pd.DataFrame | None = None, limit: int 
     graph : one snapshot
     sources : the program's lines, for ``file`` and ``line`` of the nodes
     limit : merged paths to draw; what is left out is counted in ``folded``
+    to : only chains to this kind (response, items, item, token, client …)
+
+    Raises
+    ------
+    GraphError : ``to`` is no kind of DynamoDB object.
     """
     from forensics.dynamodb.merge import merge
 
-    return merge(graph, sources, limit)
+    return merge(graph, sources, limit, _kinds(to))
+
+
+def _kinds(to: str | None) -> frozenset[Kind] | None:
+    if to is None:
+        return None
+    kinds = frozenset(kind for kind, word in FINDING_KIND.items() if word == to)
+    if not kinds:
+        words = ", ".join(dict.fromkeys(FINDING_KIND.values()))
+        raise GraphError(f"There are no chains to {to!r}.", advice=f"The kinds are {words}.", to=to)
+    return kinds
 
 
 def draw_live(objects: list[Any], filename: str | None = None, **options: Any) -> Any:

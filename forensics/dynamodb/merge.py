@@ -11,7 +11,7 @@ import pandas as pd
 from forensics.agent.stream import EdgeKind
 from forensics.dynamodb import kernels, places
 from forensics.dynamodb.chains import ChainEdge, ChainNode, ReferenceChains, Room
-from forensics.dynamodb.ownership import Group, Ownership, groups, namespaces, ownership
+from forensics.dynamodb.ownership import Group, Ownership, groups, namespaces, outstanding, ownership
 from forensics.dynamodb.recognise import DynamoObjects, recognise
 from forensics.dynamodb.vocabulary import Kind
 from forensics.heap.graph import HeapGraph
@@ -37,7 +37,6 @@ _NOUN = {
 }
 #: Deeper ways are cut in the middle: a linked list of pages would draw a node for each.
 _LONGEST = 40
-_MINOR = (Kind.METADATA, Kind.REQUEST, Kind.ATTRIBUTE_VALUE)
 
 
 @dataclass
@@ -49,11 +48,15 @@ class _Draft:
     above: dict[int, tuple[str, int]] = field(default_factory=dict)
 
 
-def merge(graph: HeapGraph, sources: pd.DataFrame | None, limit: int) -> ReferenceChains:
+def merge(
+    graph: HeapGraph, sources: pd.DataFrame | None, limit: int, kinds: frozenset[Kind] | None = None
+) -> ReferenceChains:
     """See ``forensics.dynamodb.chains.chains``."""
     found, own = recognise(graph), ownership(graph)
     skip = namespaces(graph)
-    every = [group for group in groups(graph) if group.kind not in _MINOR or len(group) > 10]
+    every = outstanding(graph, groups(graph))
+    if kinds is not None:
+        every = [group for group in groups(graph) if group.kind in kinds]
     every.sort(key=lambda group: -_bytes_below(graph, group))
     drafts: dict[int, _Draft] = {}
     for group in every[:limit]:

@@ -133,3 +133,12 @@ def test_a_failing_walker_says_why() -> None:
     reason = json.dumps({"error": "MemoryError: "}).encode()
     with pytest.raises(CaptureError, match="MemoryError"):
         read(stream.MAGIC + stream.BLOCK.pack(ord("X"), 1, len(reason)) + reason)
+
+
+def test_no_values_means_names_and_nothing_of_the_data(tmp_path: Path) -> None:
+    facts = write_snapshot(read(small_stream()), tmp_path, values="none", meta={})
+    graph = load(tmp_path)
+    texts = [graph.strings[i].as_py() if i >= 0 else None for i in graph.texts]
+    assert texts == [None, None, None, None, "orders", "CACHE", None, None]
+    assert not graph.value_hashes.any() and not graph.value_classes.any()
+    assert facts["secrets"] == {}
