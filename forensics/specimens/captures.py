@@ -28,7 +28,7 @@ from forensics.specimens.orders import seed_tables
 from forensics.specimens.service import VARIANTS, Service, fastapi
 
 ORDERS = 600
-WARM_UP = 40
+WARM_UP = 90  # more than fills the mended service's cache
 SNAPSHOTS = 3
 EVERY = 4.0
 
@@ -49,7 +49,7 @@ def make(folder: Path) -> Path:
 def _take(variant: str, moto: Moto, to: Path) -> None:
     with (
         Service(fastapi(variant), moto) as service,
-        Load(service.url, orders=ORDERS, clients=1, per_second=8) as load,
+        Load(service.url, orders=ORDERS, clients=1, per_second=12) as load,
     ):
         load.wait_for(WARM_UP)
         fx.capture(service.pid, to=to, snapshots=SNAPSHOTS, every=EVERY)
