@@ -20,12 +20,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from forensics.errors import FormatError
+from forensics.formats.memray_reading import MEASURES
 from forensics.formats.registry import HEAD_BYTES, Loader, register
 from forensics.profiles.model import AllocationProfile, FrameTable, Measure, Origin, Timeline
 
-MEASURES = ("live", "peak", "temporary")
-#: The arrow streams of ``memray_reading``, in order.
-TABLES = ("rows", "intervals", "memory", "blocks", "frames", "stacks", "threads")
+#: The tables that ``memray_reading`` writes, in order.
+TABLES = ("rows", "intervals", "memory", "blocks", "frames", "stacks", "members", "threads")
 
 #: Bounds of the reading process. memray's aggregators need about 200 MB for ten million records.
 MEMORY_BYTES = 4 << 30
@@ -161,9 +161,21 @@ def _receive(stream: IO[bytes] | None) -> tuple[dict[str, Any] | None, dict[str,
         facts = json.loads(stream.readline(1 << 20))
         if "error" in facts:
             return facts, None
-        return facts, {name: pa.ipc.open_stream(stream).read_all() for name in TABLES}
-    except (ValueError, OSError, pa.ArrowException):
+        return facts, {name: _table(stream) for name in TABLES}
+    except (ValueError, OSError, EOFError, pa.ArrowException):
         return None, None
+
+
+def _table(stream: IO[bytes]) -> pa.Table:
+    columns = {}
+    for name, code, size in json.loads(stream.readline(1 << 20)):
+        data = stream.read(size)
+        if len(data) != size:
+            raise EOFError
+        columns[name] = (
+            pa.array(json.loads(data), pa.string()) if code == "s" else pa.array(np.frombuffer(data, code))
+        )
+    return pa.table(columns)
 
 
 def _unreadable(path: Path, error: str | None, status: int, said: str) -> FormatError:
@@ -187,9 +199,9 @@ def _profile(path: Path, facts: dict[str, Any], tables: dict[str, pa.Table], sai
     order = keys.append_column("row", pa.array(np.arange(keys.num_rows)))
     joined = rows.join(order, ["stack", "thread", "allocator"])
     measures = {}
-    for name in MEASURES:
-        mine = joined.filter(pc.equal(joined["measure"], name))
-        if mine.num_rows or (name in rows["measure"].unique().to_pylist()):
+    for number, name in enumerate(MEASURES):
+        mine = joined.filter(pc.equal(joined["measure"], number))
+        if mine.num_rows:
             size, count = np.zeros(keys.num_rows, np.int64), np.zeros(keys.num_rows, np.int64)
             np.add.at(size, mine["row"].to_numpy(), mine["bytes"].to_numpy())
             np.add.at(count, mine["row"].to_numpy(), mine["count"].to_numpy())
@@ -197,8 +209,6 @@ def _profile(path: Path, facts: dict[str, Any], tables: dict[str, pa.Table], sai
     measures = measures or {"live": Measure(np.zeros(0, np.int64), np.zeros(0, np.int64))}
     numbers = sorted(set(keys["allocator"].to_pylist()))
     lookup = {number: position for position, number in enumerate(numbers)}
-    stacks = tables["stacks"]["frames"].combine_chunks()
-    lengths = np.asarray(pc.list_value_length(stacks), np.int64) if len(stacks) else np.zeros(0, np.int64)
     memory = tables["memory"]
     intervals = tables["intervals"]
     return AllocationProfile(
@@ -207,10 +217,10 @@ def _profile(path: Path, facts: dict[str, Any], tables: dict[str, pa.Table], sai
             tables["frames"]["file"].combine_chunks(),
             tables["frames"]["line"].to_numpy(),
         ),
-        stack_offsets=np.concatenate([[0], lengths.cumsum()]).astype(np.int64),
-        stack_frames=np.asarray(pc.list_flatten(stacks), np.int32),
-        stacks=keys["stack"].to_numpy(),
-        threads=keys["thread"].to_numpy(),
+        stack_offsets=np.concatenate([[0], tables["stacks"]["length"].to_numpy().cumsum()]).astype(np.int64),
+        stack_frames=tables["members"]["frame"].to_numpy(),
+        stacks=keys["stack"].to_numpy().astype(np.int32),
+        threads=keys["thread"].to_numpy().astype(np.int32),
         allocators=np.array([lookup[each] for each in keys["allocator"].to_pylist()], np.int32),
         thread_names=tuple(tables["threads"]["name"].to_pylist()),
         allocator_names=tuple(_ALLOCATORS.get(each, str(each)) for each in numbers),

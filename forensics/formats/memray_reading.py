@@ -2,8 +2,10 @@
 
 memray's reader is native code made for files that memray itself wrote. A file out of a capture is nobody's
 friend, so it is read in a process of its own with bounded memory and processor time; a crash there is a
-FormatError here. It writes one line of JSON to standard output and then arrow streams, in the order of
-``forensics.formats.memray.TABLES``.
+FormatError here. It writes one line of JSON to standard output and then, for each of
+``forensics.formats.memray.TABLES``, a line of JSON ``[[column, type code, bytes], …]`` and the bytes of the columns;
+codes are those of ``array``, and ``s`` for a JSON list of strings. Only what reading needs is imported: arrow alone
+would take longer than memray takes for a million allocations.
 """
 
 from __future__ import annotations
@@ -13,11 +15,14 @@ import json
 import operator
 import resource
 import sys
+from array import array
 from collections.abc import Iterator
 from itertools import chain, islice
 from typing import Any
 
 BATCH = 1 << 17
+#: the order of the numbers in the column ``measure``
+MEASURES = ("live", "peak", "temporary")
 #: what frees a block, in memray's AllocatorType: PYMALLOC_FREE, FREE, MUNMAP
 FREES = (1, 5, 15)
 
@@ -53,11 +58,22 @@ def _bound(memory_bytes: int, cpu_seconds: int) -> None:
         resource.setrlimit(kind, (value if hard < 0 else min(value, hard), hard))
 
 
-def _write(output: Any, table: Any) -> None:
-    import pyarrow as pa
+#: column -> (type code, values); values are a list, or a numpy array of that type
+Table = dict[str, tuple[str, Any]]
 
-    with pa.ipc.new_stream(output, table.schema) as stream:
-        stream.write_table(table)
+
+def _write(output: Any, table: Table) -> None:
+    packed = {}
+    for name, (code, values) in table.items():
+        if code == "s":
+            packed[name] = json.dumps(values).encode()
+        else:
+            packed[name] = values.tobytes() if hasattr(values, "tobytes") else array(code, values).tobytes()
+    output.write(
+        json.dumps([[name, table[name][0], len(data)] for name, data in packed.items()]).encode() + b"\n"
+    )
+    for data in packed.values():
+        output.write(data)
 
 
 class Reading:
@@ -90,48 +106,40 @@ class Reading:
             "aggregated": self._aggregated,
         }
 
-    def tables(self) -> Iterator[Any]:
+    def tables(self) -> Iterator[Table]:
         """Rows, intervals, memory samples, blocks, then the frames, stacks and threads they speak of."""
-        import pyarrow as pa
-
         yield self._rows()
         yield self._intervals()
-        samples = [(each.time / 1000, each.rss, each.heap) for each in self._reader.get_memory_snapshots()]
-        yield pa.table(
-            {
-                "time": pa.array([each[0] for each in samples], pa.float64()),
-                "resident": pa.array([each[1] for each in samples], pa.int64()),
-                "heap": pa.array([each[2] for each in samples], pa.int64()),
-            }
-        )
+        samples = list(self._reader.get_memory_snapshots())
+        yield {
+            "time": ("d", [each.time / 1000 for each in samples]),
+            "resident": ("q", [each.rss for each in samples]),
+            "heap": ("q", [each.heap for each in samples]),
+        }
         yield self._blocks()
-        frames = list(self._frames)
-        yield pa.table(
-            {
-                "function": pa.array([each[0] for each in frames], pa.string()),
-                "file": pa.array([each[1] for each in frames], pa.string()),
-                "line": pa.array([each[2] for each in frames], pa.int32()),
-            }
-        )
-        yield pa.table({"frames": pa.array(list(self._stacks), pa.list_(pa.int32()))})
-        yield pa.table({"name": pa.array(list(self._threads), pa.string())})
+        yield {
+            "function": ("s", [each[0] for each in self._frames]),
+            "file": ("s", [each[1] for each in self._frames]),
+            "line": ("i", [each[2] for each in self._frames]),
+        }
+        yield {"length": ("q", [len(each) for each in self._stacks])}
+        yield {"frame": ("i", list(chain.from_iterable(self._stacks)))}
+        yield {"name": ("s", list(self._threads))}
 
-    def _rows(self) -> Any:
-        import pyarrow as pa
-
+    def _rows(self) -> Table:
         queries = {
             "live": self._reader.get_leaked_allocation_records,
             "peak": self._reader.get_high_watermark_allocation_records,
         }
         if not self._aggregated:
             queries["temporary"] = self._reader.get_temporary_allocation_records
-        columns: dict[str, list[Any]] = {name: [] for name in _ROWS}
+        columns: dict[str, list[int]] = {name: [] for name in _ROWS}
         for measure in self._options["measures"]:
             if measure in queries:
                 known: dict[tuple[int, int, int, bool], int] = {}
                 for record in queries[measure](merge_threads=False):
                     values = (
-                        measure,
+                        MEASURES.index(measure),
                         self._stack(record, known),
                         self._thread(record),
                         record.allocator,
@@ -140,11 +148,9 @@ class Reading:
                     )
                     for column, value in zip(columns.values(), values, strict=True):
                         column.append(value)
-        return pa.table({name: pa.array(columns[name], kind) for name, kind in _row_types(pa).items()})
+        return {name: ("q", columns[name]) for name in _ROWS}
 
-    def _intervals(self) -> Any:
-        import pyarrow as pa
-
+    def _intervals(self) -> Table:
         columns: dict[str, list[int]] = {
             name: [] for name in ("stack", "thread", "first", "last", "count", "bytes")
         }
@@ -160,46 +166,44 @@ class Reading:
                     columns["last"].append(-1 if freed is None else freed)
                     columns["count"].append(each.n_allocations)
                     columns["bytes"].append(each.n_bytes)
-        return pa.table({name: pa.array(values, pa.int64()) for name, values in columns.items()})
+        return {name: ("q", values) for name, values in columns.items()}
 
-    def _blocks(self) -> Any:
+    def _blocks(self) -> Table:
         """The blocks live at the end with their addresses; batches, so that memory follows what is live."""
+        if not self._options["addresses"] or self._aggregated:
+            return {"address": ("Q", []), "size": ("q", []), "stack": ("i", [])}
         import numpy as np
-        import pyarrow as pa
 
         live = np.zeros((0, 3), np.uint64)  # address, size, number of the stack's first record
-        if self._options["addresses"] and not self._aggregated:
-            fields = operator.attrgetter("address", "size", "stack_id", "native_stack_id", "allocator")
-            known: dict[tuple[int, int, int, bool], int] = {}
-            seen: dict[int, int] = {}
-            records = iter(self._reader.get_allocation_records())
-            while batch := list(islice(records, BATCH)):
-                values = np.fromiter(
-                    chain.from_iterable(map(fields, batch)), np.uint64, 5 * len(batch)
-                ).reshape(-1, 5)
-                addresses, back = np.unique(values[::-1, 0], return_index=True)
-                last = len(batch) - 1 - back
-                if len(live):
-                    at = np.minimum(np.searchsorted(addresses, live[:, 0]), len(addresses) - 1)
-                    live = live[addresses[at] != live[:, 0]]
-                last = last[~np.isin(values[last, 4], FREES)]
-                fresh = np.empty((len(last), 3), np.uint64)
-                fresh[:, :2] = values[last, :2]
-                ids = values[last, 2] << np.uint64(32) | values[last, 3]
-                for identity, position in zip(*np.unique(ids, return_index=True), strict=True):
-                    if int(identity) not in seen:
-                        seen[int(identity)] = self._stack(batch[int(last[position])], known)
-                distinct, inverse = np.unique(ids, return_inverse=True)
-                fresh[:, 2] = np.array([seen[int(each)] for each in distinct], np.uint64)[inverse]
-                live = np.concatenate([live, fresh])
-            live = live[np.argsort(live[:, 0], kind="stable")]
-        return pa.table(
-            {
-                "address": pa.array(live[:, 0]),
-                "size": pa.array(live[:, 1].astype(np.int64)),
-                "stack": pa.array(live[:, 2].astype(np.int32)),
-            }
-        )
+        fields = operator.attrgetter("address", "size", "stack_id", "native_stack_id", "allocator")
+        known: dict[tuple[int, int, int, bool], int] = {}
+        seen: dict[int, int] = {}
+        records = iter(self._reader.get_allocation_records())
+        while batch := list(islice(records, BATCH)):
+            values = np.fromiter(chain.from_iterable(map(fields, batch)), np.uint64, 5 * len(batch)).reshape(
+                -1, 5
+            )
+            addresses, back = np.unique(values[::-1, 0], return_index=True)
+            last = len(batch) - 1 - back
+            if len(live):
+                at = np.minimum(np.searchsorted(addresses, live[:, 0]), len(addresses) - 1)
+                live = live[addresses[at] != live[:, 0]]
+            last = last[~np.isin(values[last, 4], FREES)]
+            fresh = np.empty((len(last), 3), np.uint64)
+            fresh[:, :2] = values[last, :2]
+            ids = values[last, 2] << np.uint64(32) | values[last, 3]
+            for identity, position in zip(*np.unique(ids, return_index=True), strict=True):
+                if int(identity) not in seen:
+                    seen[int(identity)] = self._stack(batch[int(last[position])], known)
+            distinct, inverse = np.unique(ids, return_inverse=True)
+            fresh[:, 2] = np.array([seen[int(each)] for each in distinct], np.uint64)[inverse]
+            live = np.concatenate([live, fresh])
+        live = live[np.argsort(live[:, 0], kind="stable")]
+        return {
+            "address": ("Q", np.ascontiguousarray(live[:, 0])),
+            "size": ("q", live[:, 1].astype(np.int64)),
+            "stack": ("i", live[:, 2].astype(np.int32)),
+        }
 
     def _stack(self, record: Any, known: dict[tuple[int, int, int, bool], int]) -> int:
         identity = (
@@ -221,11 +225,6 @@ class Reading:
 
 
 _ROWS = ("measure", "stack", "thread", "allocator", "bytes", "count")
-
-
-def _row_types(pa: Any) -> dict[str, Any]:
-    numbers = (pa.int32(), pa.int32(), pa.int32(), pa.int64(), pa.int64())
-    return dict(zip(_ROWS, (pa.string(), *numbers), strict=True))
 
 
 if __name__ == "__main__":
