@@ -81,6 +81,7 @@ def header(walker):
         "time": time.time(),
         "threads": names,
         "agent_thread": threading.get_ident(),
+        "gc_was_enabled": _holding_collector or gc.isenabled(),
     }
 
 

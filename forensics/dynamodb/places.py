@@ -59,6 +59,9 @@ def module_of(path: str, graph: HeapGraph) -> tuple[str, str | None]:
 def users_of(graph: HeapGraph, path: str, kind: str) -> tuple[Function, ...]:
     """The program's functions that touch the holder."""
     name = name_of(path)
+    if kind == "unreachable-cycle":
+        # Nobody's variable: the methods of the class whose objects form the cycle.
+        return tuple(each for each in code.functions(graph) if name and each.qualname.split(".")[0] == name)
     _, file = module_of(path, graph)
     found = list(code.using(graph, name, file if kind == "module-variable" else None)) if name else []
     if kind in _OWN_CODE or not found:
@@ -94,7 +97,7 @@ def lines_of(
     emptying = tuple(
         Line(each.file, each.line, f"{each.qualname}()") for each in users if each.names & EMPTYING
     )
-    if kind in _OWN_CODE and users:
+    if (kind in _OWN_CODE or kind == "unreachable-cycle") and users:
         return (
             Line(users[0].file, users[0].line, f"{users[0].qualname}()"),
             filling or _first(users),

@@ -13,7 +13,7 @@ class CollectorLag(Guard):
 
     id = "FP3"
     title = "Collector lag"
-    needs = ("snapshots",)
+    needs = ("snapshots", "process")
     thresholds = "held by no root while the collector is on; with the collector off it is a leak"
     remediation = Remediation("Call gc.collect() once and take it again.", "import gc\n\ngc.collect()\n")
 
@@ -25,9 +25,15 @@ class CollectorLag(Guard):
 
 
 def collector_on(evidence: Evidence) -> bool:
-    """Whether the service's collector was on when the last snapshot was taken; yes where nothing tells."""
+    """Whether the service's collector was on; yes where nothing tells.
+
+    The agent says so; where it does not, a collector that did not run once over several samples was off.
+    """
     said = evidence.snapshots[-1].meta.get("gc_was_enabled")
-    if said is None:
-        entries = evidence.manifest.get("snapshots") or [{}]
-        said = entries[-1].get("gc_was_enabled") if isinstance(entries[-1], dict) else None
-    return said is None or bool(said)
+    if said is not None:
+        return bool(said)
+    process = evidence.process
+    if process is None or "gc_collections_0" not in process:
+        return True
+    runs = process["gc_collections_0"].dropna()
+    return len(runs) < 2 or runs.iloc[-1] > runs.iloc[0]

@@ -14,7 +14,7 @@ from forensics.agent.stream import EdgeKind, ObjectFlag, RootKind
 from forensics.capture.masking import SECRET_KINDS, SECRET_SHIFT
 from forensics.dynamodb import kernels, places
 from forensics.dynamodb.ownership import SDK_KINDS as _SDK_KINDS
-from forensics.dynamodb.ownership import WHOLE_KINDS, Group, groups, namespaces, ownership
+from forensics.dynamodb.ownership import WHOLE_KINDS, Group, groups, namespaces, outstanding, ownership
 from forensics.dynamodb.provenance import Provenance, provenance
 from forensics.dynamodb.recognise import recognise
 from forensics.dynamodb.vocabulary import Kind
@@ -122,26 +122,17 @@ def _dynamodb(evidence: Evidence) -> list[Suspect]:
 
 def _heaviest(graph: HeapGraph, found: Iterable[Group]) -> list[Group]:
     """The groups worth a path: single attribute values and request parameters are not."""
-    minor = (Kind.METADATA, Kind.REQUEST, Kind.ATTRIBUTE_VALUE, Kind.PAGINATOR, Kind.PAGE_ITERATOR)
-    worth = [group for group in found if group.kind not in minor or len(group) >= 10]
-    sure = recognise(graph)
-    own = ownership(graph)
-    # Below a client stands botocore's own model of the service, which is JSON too.
-    worth = [
-        group
-        for group in worth
-        if sure.confidence_of(group.members).mean() >= (0.8 if own.inside_sdk[group.members[0]] else 0.4)
-    ]
+    worth = outstanding(graph, list(found))
     return sorted(worth, key=lambda group: -len(group))[:GROUP_LIMIT]
 
 
 def _resolve(graph: HeapGraph, group: Group) -> _Draft | None:
     """The retainer of a group, by the best path to what holds it."""
-    if group.unreachable:
-        return _Draft("unreachable objects", "unreachable-cycle", _chain(graph, int(group.members[0])))
     paths = graph.paths_to_roots(int(group.members[0]), limit=5)
     if not paths:
         return None
+    if group.unreachable:
+        return _Draft(paths[0].retainer.path, "unreachable-cycle", (paths[0].expression,))
     paths = sorted(paths, key=_path_rank)
     best = paths[0].retainer
     # The same object under another name (an import) is no second holder.
@@ -171,7 +162,8 @@ def _telling(kind: str) -> int:
 
 def _named(graph: HeapGraph, place: Place, path: Path) -> tuple[str, str]:
     """The place as a person would look for it: caches by their function, closures with their module."""
-    name = place.path.removesuffix(".cache") if place.kind == "cache" else place.path
+    inner = {"cache": ".cache", "queue": ".queue"}.get(place.kind, "")
+    name = place.path.removesuffix(inner) if inner else place.path
     types = [graph.type_name(int(i)) for i in path.objects.tolist()]
     hooks = next((k for k, each in enumerate(types) if each.startswith("botocore.hooks.")), -1)
     if hooks > 0:
@@ -416,6 +408,7 @@ def _others(evidence: Evidence, known: list[Suspect]) -> list[Suspect]:
     some = [int(suspect.members[-1]) for suspect in known if len(suspect.members)]
     above = {each for member in some for each in own.ancestors(member)}
     grown = [suspect.members for suspect in known if suspect.growing and len(suspect.members)]
+    cycles = {name for suspect in known if suspect.unreachable for name in suspect.on_path}
     held = np.zeros(len(graph), np.bool_)
     for members in grown:
         held[members] = True
@@ -425,6 +418,8 @@ def _others(evidence: Evidence, known: list[Suspect]) -> list[Suspect]:
         if path in paths or path.startswith(_INTERPRETER) or container < 0 or container in above:
             continue
         if not _steady(series.elements, series.bytes) or held[own.ancestors(container)].any():
+            continue
+        if series.retainer.kind == "unreachable-cycle" and path.removeprefix("unreachable ") in cycles:
             continue
         paths.add(path)
         inside = content(graph, np.array([container], np.int32))
