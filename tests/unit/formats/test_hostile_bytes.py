@@ -101,7 +101,7 @@ def test_memray_truncated_and_altered(tmp_path, name, place, changes):
 
 def test_memray_reader_is_bounded(tmp_path):
     with pytest.raises(FormatError, match="cannot be read"):
-        formats.load(DATA / "memray-normal.bin", memory_bytes=80 << 20)
+        formats.load(DATA / "memray-normal.bin", memory_bytes=40 << 20)
 
 
 def test_one_byte_amplified_to_many_frames_is_stopped(tmp_path):

@@ -8,6 +8,7 @@ import pytest
 
 from forensics.growth import GrowthSeries, judge
 from forensics.growth.series import slope_of
+
 from .simulated import MB, SHAPES, leak, noise
 
 EACH = 240
