@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import os
-import shutil
 import sys
 import tempfile
 import time
@@ -20,12 +18,8 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import pyarrow.parquet as pq
-
-from forensics.bundle import Bundle
-from forensics.capture import responses, sources
-from forensics.capture.link import AgentLink
-from forensics.capture.take import capture
+from forensics.capture.take import Order
+from forensics.capture.take import take as capture_process
 from forensics.findings import Finding
 from forensics.investigation import open_capture
 from forensics.rules import judge
@@ -36,8 +30,6 @@ from tests.corpus.service import RunningCase, running
 from tests.corpus.tables import seed
 
 SNAPSHOTS = 4
-#: Seconds between the starts of two snapshots; ticks and the snapshot before must fit in.
-EVERY = float(os.environ.get("CORPUS_EVERY", "4"))
 
 
 @dataclass(frozen=True)
@@ -136,44 +128,33 @@ def take(case: Case, environment: Mapping[str, str], folder: Path) -> Path:
     folder.parent.mkdir(parents=True, exist_ok=True)
     with running(case, {**environment, "FORENSICS_TRACE": "1"}) as service:
         service.tick(case.warm)
-        driver = _Driver(service)
-        path = capture(service.pid, to=folder, snapshots=SNAPSHOTS, every=EVERY, progress=driver.progress)
-        if driver.rounds != SNAPSHOTS - 1:
-            shutil.rmtree(path)
-            raise RuntimeError(
-                f"driven {driver.rounds} times between {SNAPSHOTS} snapshots: the machine is too busy"
-            )
-        _add_missing_tables(path, service.pid)
-    return path
+        order = Order(snapshots=0, trigger=_EachRound(service), watch=300, sample_every=0.1)
+        return capture_process(service.pid, folder, order)
 
 
-class _Driver:
-    """Ticks once in each pause between two snapshots: the capture announces the pauses as its progress."""
+@dataclass(frozen=True)
+class _Decision:
+    take: bool
+    reason: str
+    finished: bool
+
+
+class _EachRound:
+    """A trigger for ``Order``: a snapshot, a round of ticks, a snapshot …; no clock decides how much is done."""
 
     def __init__(self, service: RunningCase) -> None:
         self.service = service
-        self.rounds = 0
-        self._waiting = False
+        self.taken = 0
 
-    def progress(self, stage: str, done: float, total: float) -> None:
-        waiting = stage == "waiting"
-        if waiting and not self._waiting:
+    def feed(self, sample: Mapping[str, float | None]) -> _Decision:
+        """Drive the service, except before the first snapshot."""
+        if self.taken:
             self.service.tick(self.service.case.ticks)
-            self.rounds += 1
-        self._waiting = waiting
+        self.taken += 1
+        return _Decision(True, f"round {self.taken}", self.taken == SNAPSHOTS)
 
-
-def _add_missing_tables(folder: Path, pid: int) -> None:
-    bundle = Bundle.open(folder, check=False)
-    link = AgentLink(pid)
-    if not bundle.names("sources.parquet"):
-        about = link.request("modules")
-        files = [(name, os.path.join(about["cwd"], file)) for name, file in about["modules"]]
-        table = sources.index(Path(f"/proc/{pid}/root"), files)
-        bundle.write("sources.parquet", lambda path: pq.write_table(table, path))
-    if not bundle.names("responses.parquet"):
-        answers = [(SNAPSHOTS - 1, link.request("responses")["rows"])]
-        bundle.write("responses.parquet", lambda path: pq.write_table(responses.table(answers), path))
+    def took(self, size: int) -> None:
+        """Nothing depends on the size."""
 
 
 # -- what is right ---------------------------------------------------------------------------------------------
