@@ -78,6 +78,9 @@ def provenance(
     held = graph._once("forensics.dynamodb.tables", lambda: code.table_names(graph))
     calls = [*calls_in_sources(graph, sources, users, filling), *calls_in_code(graph, users, held)]
     call, operation, reasons = _agree(keys, calls)
+    if operation is None and keys is not None:
+        operation, why = _operation_by_elimination(keys, graph, sources)
+        reasons += [why] if why else []
     table = call.table if call is not None else None
     if table is not None and call is not None:
         reasons.append(f"table inferred from {call.where}")
@@ -229,6 +232,21 @@ def _agree(keys: str | None, calls: list[Call]) -> tuple[Call | None, str | None
     if len(options) > 1:
         reasons.append(f"{fitting.operation} inferred from {fitting.where}")
     return fitting, fitting.operation, reasons
+
+
+def _operation_by_elimination(
+    keys: str, graph: HeapGraph, sources: pd.DataFrame | None
+) -> tuple[str | None, str]:
+    """The only operation that both gives such a response and is called anywhere in the program."""
+    called = {operation for function in code.functions(graph) for operation in _operations_of(function)}
+    if sources is not None and len(sources):
+        details = sources.loc[sources["kind"] == "call", "detail"].fillna("")
+        called |= {detail.partition(" ")[0] for detail in details}
+    fitting = called & set(re.split(r", | or ", keys))
+    if len(fitting) != 1:
+        return None, ""
+    only = next(iter(fitting))
+    return only, f"{only} inferred: the only such call in the program"
 
 
 def _table_by_elimination(held: frozenset[str], sources: pd.DataFrame | None) -> tuple[str | None, str]:

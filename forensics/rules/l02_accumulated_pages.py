@@ -40,7 +40,7 @@ class AccumulatedPages(Rule):
             return self.claim("whole results are collected, page after page", suspect.confidence, weight=32)
         if not suspect.container_type.endswith(SEQUENCES):
             return None
-        pages = suspect.holds(Kind.RESPONSE) and suspect.provenance.operation in ("Query", "Scan")
+        pages = suspect.dynamo_kind == Kind.RESPONSE and _pages(suspect)
         if suspect.dynamo_kind in (*data, Kind.TOKEN, Kind.ATTRIBUTE_VALUE) or pages:
             return self.claim("a list collects what is read, page after page", suspect.confidence)
         return None

@@ -40,9 +40,7 @@ class RegisteredHandlers(Rule):
 
     def look(self, suspect: Suspect, evidence: Evidence) -> Claim | None:
         """Claims data below botocore's event hooks, and a client or session whose handlers become more."""
-        if suspect.kind == "handler" or (
-            suspect.passes("botocore.hooks.") and suspect.dynamo_kind not in SDK_KINDS
-        ):
+        if suspect.passes("botocore.hooks.") and suspect.dynamo_kind not in SDK_KINDS:
             return self.claim("event handlers are registered again and again and hold data", 0.9)
         if (
             suspect.dynamo_kind in SDK_KINDS

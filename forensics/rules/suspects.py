@@ -139,6 +139,8 @@ def _resolve(graph: HeapGraph, group: Group) -> _Draft | None:
     others = (path.retainer for path in paths[1:])
     also = [place.path for place in others if place.path != best.path and place.object != best.object]
     path, kind = _named(graph, best, paths[0])
+    if kind == "task" and best.kind != "task":
+        also.insert(0, best.path)
     return _Draft(path, kind, (paths[0].expression,), also=list(dict.fromkeys(also)))
 
 
@@ -171,6 +173,10 @@ def _named(graph: HeapGraph, place: Place, path: Path) -> tuple[str, str]:
         owner = next((k for k in range(hooks, -1, -1) if _SDK_OWNER.match(types[k])), -1)
         if owner > 0:
             return graph.paths_to_roots(int(path.objects[owner]), limit=1)[0].expression, "handler"
+    local = re.match(r"(?:Task\S*|coroutine) (\w+\(\) local \w+)", path.expression)
+    if local is not None and not place.kind.startswith("generator"):
+        # Whatever keeps the tasks, each holds the data in a local of its own; a task's number says nothing.
+        return f"Task {local[1]}", "task"
     closure = re.match(r"closure of (\w+): (\w+)$", name)
     if closure is not None:
         cell = next(

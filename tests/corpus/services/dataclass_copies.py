@@ -41,3 +41,4 @@ for line in sys.stdin:
     if MENDED:
         ledger.entries.clear()
     ledger.entries.extend(Entry(item["order_id"], dict(item.items())) for item in answer["Items"])
+    print("done", flush=True)
