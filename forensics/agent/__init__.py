@@ -1,18 +1,20 @@
 """What runs inside a Python service, and nothing else: standard library only, Python 3.9 and later.
 
 ``import forensics.agent`` in a service opts in to captures where ptrace is closed: it starts one idle daemon thread
-that listens on a unix socket (0600, the same user or root only). Captures by PID find it by themselves. The other
+that listens on a unix socket (0600, the same user or root only). Captures by PID find it by themselves. With
+``FORENSICS_TRACE=1`` it also tags every DynamoDB response with the call that fetched it (``tracing.py``). The other
 ways in (``sys.remote_exec``, the injector) load this same folder under the private name ``_forensics_agent`` and call
 ``start()``.
 
 The toolkit's own rooms import ``forensics.agent.stream`` on the analyst's side; that starts nothing.
 """
 
+import os
 import sys
 
-from .server import serving, socket_path, start, stop
+from .server import serving, socket_paths, start, stop
 
-__all__ = ["serving", "socket_path", "start", "stop"]
+__all__ = ["serving", "socket_paths", "start", "stop"]
 
 
 def _imported_by_the_toolkit():
@@ -28,3 +30,7 @@ def _imported_by_the_toolkit():
 
 if __name__ == "forensics.agent" and not _imported_by_the_toolkit():
     start()
+    if os.environ.get("FORENSICS_TRACE", "0") not in ("", "0"):
+        from .tracing import install_if_asked
+
+        install_if_asked()

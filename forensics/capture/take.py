@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import platform
 import secrets
@@ -9,7 +10,7 @@ import shutil
 import socket
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -24,7 +25,7 @@ from forensics.capture.counters import Watching
 from forensics.capture.link import AgentLink
 from forensics.capture.snapshot import write_snapshot
 from forensics.capture.targets import inspect
-from forensics.errors import CaptureError, ForensicsError
+from forensics.errors import CaptureError, ForensicsError, TargetError
 
 VALUES = ("masked", "full", "none")
 #: progress(stage, done, total): total 0 where it is not known before.
@@ -96,14 +97,29 @@ def take(pid: int, folder: str | os.PathLike[str], order: Order) -> Path:
     choice = _walker(pid, order)
     if order.snapshots:
         plan.require(pid, native=choice.native, in_place=order.in_place)
-    link = ways.enter(pid, order.via)
-    bundle = Bundle.create(folder, **_manifest(link, order))
-    try:
-        _Taking(bundle, link, order, choice).run()
-    except BaseException as error:
-        _leave_what_is_whole(bundle, error)
-        raise
+    with _entered(pid, order.via) as link:
+        bundle = Bundle.create(folder, **_manifest(link, order))
+        try:
+            _Taking(bundle, link, order, choice).run()
+        except BaseException as error:
+            _leave_what_is_whole(bundle, error)
+            raise
     return bundle.folder
+
+
+@contextlib.contextmanager
+def _entered(pid: int, via: str) -> Iterator[AgentLink]:
+    """A link to an agent that stays for as long as we do. One that is just about to go is entered anew."""
+    with contextlib.ExitStack() as stack:
+        for left in (2, 1, 0):
+            link = ways.enter(pid, via)
+            try:
+                stack.enter_context(link.staying())
+                break
+            except (CaptureError, TargetError):
+                if not left:
+                    raise
+        yield link
 
 
 def _walker(pid: int, order: Order) -> walkers.Choice:
@@ -205,7 +221,9 @@ class _Taking:
         self.count += 1
 
     def _sources(self) -> None:
-        modules = [(name, file) for name, file in self.link.request("modules")["modules"]]
+        answer = self.link.request("modules")
+        # A program started as `python app.py` may know itself by that relative name.
+        modules = [(name, os.path.join(answer["cwd"], file)) for name, file in answer["modules"]]
         table = sources.index(Path(f"/proc/{self.link.pid}/root"), modules)
         self.bundle.write("sources.parquet", lambda path: pq.write_table(table, path))
 
