@@ -2,6 +2,10 @@
 
 A request is one line, ``{"verb": …}``; the answer is one line, or for ``snapshot`` the walker's stream
 (see ``stream.py``), or one line ``{"error": …}``. Only root and the service's own user are answered.
+
+A capture keeps a connection with the verb ``stay`` open as long as it lasts. An agent that was brought in from
+outside, and so has nothing to wait for, stops when the last of these connections ends, which it also does when the
+capturing process is killed.
 """
 
 import json
@@ -14,15 +18,18 @@ import sys
 import threading
 
 _PEER = struct.Struct("3i")
-_state = {"thread": None, "listener": None, "path": None, "pid": None}
+#: Where the socket goes: the first of them that the service may write to. Containers often have no writable /tmp.
+_PLACES = ("/tmp", "/dev/shm", "/var/tmp")
+_state = {"thread": None, "listener": None, "path": None, "pid": None, "guests": 0}
+_guests_lock = threading.Lock()
 
 
-def socket_path(pid, root=""):
-    """Where the agent of process ``pid`` listens; ``root`` is ``/proc/PID/root`` for a look from outside.
+def socket_paths(pid, root=""):
+    """Where the agent of process ``pid`` may listen; ``root`` is ``/proc/PID/root`` for a look from outside.
 
     ``pid`` is the process id as the target itself sees it (the last ``NSpid`` of ``/proc/PID/status``).
     """
-    return "{}/tmp/.forensics-agent/{}.sock".format(root, pid)
+    return ["{}{}/.forensics-agent/{}.sock".format(root, place, pid) for place in _PLACES]
 
 
 def serving():
@@ -36,10 +43,9 @@ def start():
     if serving():
         return _state["path"]
     first_time = _state["pid"] is None
-    path = socket_path(os.getpid())
-    listener = _listen(path)
+    path, listener = _listen_somewhere()
     thread = threading.Thread(target=_serve, args=(listener,), name="forensics-agent", daemon=True)
-    _state.update(thread=thread, listener=listener, path=path, pid=os.getpid())
+    _state.update(thread=thread, listener=listener, path=path, pid=os.getpid(), guests=0)
     thread.start()
     if first_time:
         # Prefork servers import the application in the master: each worker needs a socket of its own.
@@ -66,6 +72,16 @@ def _quiet():
     return contextlib.suppress(OSError)
 
 
+def _listen_somewhere():
+    failure = None
+    for path in socket_paths(os.getpid()):
+        try:
+            return path, _listen(path)
+        except OSError as error:
+            failure = failure or error
+    raise failure
+
+
 def _listen(path):
     folder = os.path.dirname(path)
     with _quiet():
@@ -77,6 +93,7 @@ def _listen(path):
         found.st_uid not in (0, os.getuid()) and not found.st_mode & stat.S_ISVTX
     ):
         raise OSError("{} is not a folder that the agent can trust".format(folder))
+    _remove_stale(folder)
     with _quiet():
         os.unlink(path)
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
@@ -86,12 +103,25 @@ def _listen(path):
     return listener
 
 
+def _remove_stale(folder):
+    """Remove sockets of processes that are gone. Nobody listening is the proof: a PID of another namespace is none."""
+    for name in os.listdir(folder):
+        with _quiet(), socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC) as trial:
+            trial.setblocking(False)
+            try:
+                trial.connect(os.path.join(folder, name))
+            except ConnectionRefusedError:
+                os.unlink(os.path.join(folder, name))
+
+
 def _restart_in_worker():
     from . import walking
 
     if walking.in_walker_child() or _state["pid"] in (0, os.getpid()):
         return
     walking.start_afresh()
+    global _guests_lock
+    _guests_lock = threading.Lock()
     inherited = _state["listener"]
     _state.update(thread=None, listener=None)
     if inherited is not None:
@@ -108,7 +138,11 @@ def _serve(listener):
             return
         # A thread each: counters are asked for while a snapshot is under way.
         name = "forensics-agent-answer"
-        threading.Thread(target=_handle, args=(connection,), name=name, daemon=True).start()
+        try:
+            threading.Thread(target=_handle, args=(connection,), name=name, daemon=True).start()
+        except RuntimeError as error:  # no more threads allowed
+            with _quiet(), connection:
+                _send(connection, {"error": str(error)})
         del connection
 
 
@@ -162,6 +196,30 @@ def _ping(request, connection):
     }
 
 
+def _stay(request, connection):
+    """Count the capture behind ``connection`` as a guest until it goes; then, without guests, go too."""
+    with _guests_lock:
+        if not serving():
+            return {"error": "the agent is about to go"}
+        _state["guests"] += 1
+    try:
+        _send(connection, {"staying": True})
+        while connection.recv(1):
+            pass
+    except OSError:
+        pass
+    with _guests_lock:
+        _state["guests"] -= 1
+        if not _state["guests"] and not _invited():
+            stop()
+    return None
+
+
+def _invited():
+    """Whether the service imported the agent itself."""
+    return not __name__.startswith("_")
+
+
 def _modules(request, connection):
     """Names and files of the imported modules, for the index of sources."""
     found = []
@@ -206,6 +264,7 @@ def _runtime(verb):
 
 _VERBS = {
     "ping": _ping,
+    "stay": _stay,
     "modules": _modules,
     "responses": _responses,
     "snapshot": _snapshot,

@@ -24,6 +24,9 @@ CHILD_LIMIT = 900
 
 _one_at_a_time = threading.Lock()
 
+#: Native walkers by their file's name, which says their contents: a library that is loaded never goes again.
+_loaded = {}
+
 
 def snapshot(request, connection):
     """Stream a snapshot to ``connection``; returns when the child is gone.
@@ -54,11 +57,15 @@ def native_walker(path=None):
     """The native walker's module, or None: the one at ``path``, or the one built with this package."""
     try:
         if path:
+            name = os.path.basename(path)
+            if name in _loaded:
+                return _loaded[name]
             from importlib import machinery, util
 
             loader = machinery.ExtensionFileLoader("_walker", path)
             module = util.module_from_spec(util.spec_from_loader("_walker", loader))
             loader.exec_module(module)
+            _loaded[name] = module
             return module
         from .native import _walker
 

@@ -6,21 +6,27 @@ import contextlib
 import json
 import os
 import socket
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from forensics.agent.server import socket_path
+from forensics.agent.server import socket_paths
 from forensics.capture.reader import RawSnapshot, read_stream
 from forensics.errors import CaptureError, TargetError
 
 #: An agent that has not answered a short request by then is stuck behind the interpreter lock, seconds.
 ANSWER_LIMIT = 30.0
+#: A stream that stands still for so long is given up, seconds.
+SILENCE_GIVEN_UP = 120.0
+#: The same of a process that was stopped: a short stop is waited for.
+STOPPED_GIVEN_UP = 5.0
 
 
 def agent_socket(pid: int) -> Path:
     """Where the agent of ``pid`` listens, seen from here: through the target's own root and process id."""
-    return Path(socket_path(inner_pid(pid), root=f"/proc/{pid}/root"))
+    places = [Path(path) for path in socket_paths(inner_pid(pid), root=f"/proc/{pid}/root")]
+    return next((path for path in places if os.path.exists(path)), places[0])
 
 
 def inner_pid(pid: int) -> int:
@@ -40,7 +46,11 @@ class AgentLink:
     def __init__(self, pid: int, *, via: str = "agent") -> None:
         self.pid = pid
         self.via = via
-        self.path = agent_socket(pid)
+
+    @property
+    def path(self) -> Path:
+        """The agent's socket, seen from here; where it would be first looked for if there is none."""
+        return agent_socket(self.pid)
 
     def alive(self) -> bool:
         """Whether an agent answers there now."""
@@ -59,15 +69,8 @@ class AgentLink:
         with self._connect(timeout) as connection:
             self._send(connection, verb, arguments)
             raw = b""
-            try:
-                while more := connection.recv(1 << 16):
-                    raw += more
-            except TimeoutError:
-                raise CaptureError(
-                    f"The agent in process {self.pid} did not answer {verb!r} within {timeout:.0f} s.",
-                    advice="Its interpreter lock may be held by native code; try again, or see `forensics targets`.",
-                    pid=self.pid,
-                ) from None
+            while more := self._receive(connection, 1 << 16, timeout, f"did not answer {verb!r}"):
+                raw += more
         if not raw:
             raise CaptureError(
                 f"Process {self.pid} closed the connection without an answer to {verb!r}.",
@@ -88,10 +91,59 @@ class AgentLink:
         **request: Any,
     ) -> tuple[RawSnapshot, dict[str, Any]]:
         """One snapshot: the stream, and what it cost the target (walker, pause_seconds, child_pid)."""
-        with self._connect(None) as connection:
+
+        def receive(size: int) -> bytes:
+            return self._receive(connection, size, SILENCE_GIVEN_UP, "sent nothing of its snapshot")
+
+        with self._connect(SILENCE_GIVEN_UP) as connection:
             self._send(connection, "snapshot", request)
-            raw = read_stream(connection.recv, keep_values=keep_values, hash_key=hash_key, progress=progress)
+            raw = read_stream(receive, keep_values=keep_values, hash_key=hash_key, progress=progress)
         return raw, self.request("last")
+
+    @contextlib.contextmanager
+    def staying(self) -> Iterator[None]:
+        """Keep the agent there; it goes with the last capture if it was brought in from outside.
+
+        Raises
+        ------
+        CaptureError, TargetError : the agent was about to go, or has gone.
+        """
+        with self._connect(ANSWER_LIMIT) as connection:
+            self._send(connection, "stay", {})
+            # An agent of an earlier version does not know the verb, and never goes.
+            if b"about to go" in connection.recv(1 << 16):
+                raise CaptureError(f"The agent in process {self.pid} is about to go.", advice="Try again.")
+            yield
+
+    def _receive(self, connection: socket.socket, size: int, patience: float, failing: str) -> bytes:
+        """``recv`` that tells a process which was stopped, or whose lock is held, from one that is at work."""
+        deadline = time.monotonic() + patience
+        while True:
+            connection.settimeout(max(0.01, min(1.0, deadline - time.monotonic())))
+            try:
+                return connection.recv(size)
+            except TimeoutError:
+                pass
+            except OSError as error:
+                raise CaptureError(
+                    f"Process {self.pid} broke the connection: {error.strerror or error}.",
+                    advice="It may have ended; see `forensics targets`.",
+                    pid=self.pid,
+                ) from error
+            if time.monotonic() < deadline - patience + STOPPED_GIVEN_UP:
+                continue
+            if _stopped(self.pid):
+                raise CaptureError(
+                    f"Process {self.pid} {failing}: it was stopped (SIGSTOP or SIGTSTP) meanwhile.",
+                    advice=f"Let it go on, kill -CONT {self.pid}, and take the capture again.",
+                    pid=self.pid,
+                )
+            if time.monotonic() >= deadline:
+                raise CaptureError(
+                    f"The agent in process {self.pid} {failing} within {patience:.0f} s.",
+                    advice="Its interpreter lock may be held by native code; try again, or see `forensics targets`.",
+                    pid=self.pid,
+                )
 
     def _connect(self, timeout: float | None) -> socket.socket:
         connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
@@ -109,7 +161,22 @@ class AgentLink:
         return connection
 
     def _send(self, connection: socket.socket, verb: str, arguments: dict[str, Any]) -> None:
-        connection.sendall(json.dumps({"verb": verb, **arguments}).encode() + b"\n")
+        try:
+            connection.sendall(json.dumps({"verb": verb, **arguments}).encode() + b"\n")
+        except OSError as error:
+            raise CaptureError(
+                f"Process {self.pid} broke the connection: {error.strerror or error}.",
+                advice="It may have ended; see `forensics targets`.",
+                pid=self.pid,
+            ) from error
+
+
+def _stopped(pid: int) -> bool:
+    try:
+        with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:
+            return file.read().rpartition(")")[2].split()[0] in "Tt"
+    except OSError:
+        return False
 
 
 @contextlib.contextmanager

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from forensics.agent.native import build
+from forensics.bundle import sha256
 from forensics.capture.rights import status
 from forensics.capture.runtimes import Runtime
 from forensics.errors import CaptureError
@@ -136,7 +137,8 @@ def delivered(pid: int, choice: Choice) -> Iterator[str | None]:
         yield None
         return
     folder = _folder_in(pid)
-    file = folder / choice.path.name
+    # The name says the contents, so that a process loads each walker once and no copy of it at each capture.
+    file = folder / f"{sha256(choice.path)[:16]}-{choice.path.name}"
     try:
         shutil.copyfile(choice.path, file)
         user, group = (int(status(pid)[name].split()[1]) for name in ("Uid", "Gid"))

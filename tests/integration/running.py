@@ -65,7 +65,7 @@ class Running:
         for task in Path(f"/proc/{self.pid}/task").iterdir():
             try:
                 facts = (task / "status").read_text()
-            except FileNotFoundError:  # a thread that has just ended
+            except (FileNotFoundError, ProcessLookupError):  # a thread that has just ended
                 continue
             assert "\nTracerPid:\t0\n" in facts
             assert "\nState:\tt" not in facts, "a thread is left stopped by a tracer"

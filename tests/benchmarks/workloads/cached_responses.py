@@ -5,7 +5,7 @@ usage: cached_responses.py WALKER OBJECTS
 ``OBJECTS`` is about how many objects the heap gets: pages of 25 items, each item 17 dicts, 2 lists and a dozen strings,
 each page held by a dict and by a list. Commands on standard input, one JSON line each on standard output:
 ``bare`` forks a child that sleeps 0.3 s and does nothing; ``walk FIFO`` snapshots into a named pipe; both tell the
-longest gap between two ticks around the call.
+longest gap between two ticks around the call. ``gap`` tells the longest one since ``watch``.
 """
 
 import ctypes
@@ -72,8 +72,16 @@ def bare_fork():
 
 
 def serve():
+    watched = 0.0
     for line in sys.stdin:
         word, _, rest = line.strip().partition(" ")
+        if word in ("watch", "gap"):
+            print(
+                json.dumps({"gap": max((gap for at, gap in list(ticks) if at >= watched), default=0.0)}),
+                flush=True,
+            )
+            watched = time.perf_counter()
+            continue
         time.sleep(0.05)
         begin = time.perf_counter()
         if word == "bare":
@@ -104,7 +112,7 @@ def main():
         time.sleep(0.005)
         now = time.perf_counter()
         ticks.append((now, now - last - 0.005))
-        del ticks[:-4000]
+        del ticks[:-20000]
         last = now
 
 
