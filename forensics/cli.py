@@ -151,12 +151,12 @@ def show(capture: CaptureFolder, as_json: AsJson = False, limit: int = 10) -> No
     opened = fx.show(capture)
     if as_json:
         _json(
-            {"manifest": opened.manifest, **{name: _records(table) for name, table in opened.tables(limit)}}
+            {"manifest": opened.manifest, **{name: _records(each) for name, each in opened.highlights(limit)}}
         )
         return
     _print(str(opened))
-    for name, table in opened.tables(limit):
-        _print(f"\n{name}\n{table}")
+    for _, highlight in opened.highlights(limit):
+        _print(f"\n{highlight}")
 
 
 @app.command()

@@ -6,6 +6,7 @@ analysis of its own.
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from collections.abc import Iterator, Sequence
 from functools import cached_property
@@ -209,14 +210,18 @@ class Capture:
         if not manifest.get("complete", True):
             yield "cut short", str(manifest.get("cut_short", "the capture did not finish"))
 
-    def tables(self, limit: int = 10) -> Iterator[tuple[str, pd.DataFrame]]:
-        """(title, table) of what stands out in the last snapshot: types, holders, DynamoDB objects."""
+    def highlights(self, limit: int = 10) -> Iterator[tuple[str, Any]]:
+        """(title, result) of what stands out in the last snapshot: types, holders, DynamoDB objects.
+
+        Each result has a text and an HTML form and ``to_pandas()``.
+        """
         if not len(self.snapshots):
             return
         graph = self.snapshots[-1]
-        yield "Types by shallow size", graph.census(by="type").to_pandas().head(limit)
-        yield "Holders by retained size", graph.holders(limit=limit).to_pandas()
-        yield "DynamoDB objects", self.recognised.to_pandas().head(limit)
+        census = graph.census(by="type")
+        yield "types", dataclasses.replace(census, rows=census.rows[:limit])
+        yield "holders", graph.holders(limit=limit)
+        yield "dynamodb", self.recognised
 
     @cached_property
     def recognised(self) -> Any:

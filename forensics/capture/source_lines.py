@@ -76,6 +76,8 @@ OPERATIONS = {
     "describe_table": "DescribeTable",
 }
 _CACHES = frozenset(("lru_cache", "cache", "cached", "alru_cache", "cached_property", "memoize", "ttl_cache"))
+#: What the detail of a line ends in that empties a container only when that has grown too large.
+WHEN_TOO_LARGE = "when it is too large"
 _BOUNDS = frozenset(("maxlen", "maxsize", "max_size", "ttl", "capacity"))
 _STATEMENT_TABLE = re.compile(r'\b(?:FROM|INTO|UPDATE)\s+"?([A-Za-z0-9_.-]{3,255})', re.IGNORECASE)
 
@@ -175,6 +177,7 @@ class LinesOf(ast.NodeVisitor):
         self._own = {**_local_constants(tree), **constants_of(tree)}
         self._tables = _names_of_tables(tree, self._text)
         self._scope: list[str] = []
+        self._measured: list[set[str]] = []
         self._found: list[Line] = []
         self.visit(tree)
 
@@ -268,6 +271,21 @@ class LinesOf(ast.NodeVisitor):
             self._change("fill", target, node.lineno, " +=")
         self.generic_visit(node)
 
+    def visit_If(self, node: ast.If) -> None:
+        """``if len(x) > n: x.popitem()``: what empties only when there is too much gives a container its bound."""
+        self._guarded(node)
+
+    def visit_While(self, node: ast.While) -> None:
+        """The same, repeated."""
+        self._guarded(node)
+
+    def _guarded(self, node: ast.If | ast.While) -> None:
+        self.visit(node.test)
+        self._measured.append(_measured_by(node.test))
+        self._visit_all(node.body)
+        self._measured.pop()
+        self._visit_all(node.orelse)
+
     def visit_Delete(self, node: ast.Delete) -> None:
         """``del x[k]``, ``del self.trail[:-20]``."""
         for target in node.targets:
@@ -349,7 +367,9 @@ class LinesOf(ast.NodeVisitor):
         name = _last_name(target)
         if name is not None:
             expression = ast.unparse(target)
-            self._add(kind, name, line, f"del {expression}" if how == "del" else expression + how)
+            detail = f"del {expression}" if how == "del" else expression + how
+            bounded = kind == "clear" and any(expression in measured for measured in self._measured)
+            self._add(kind, name, line, f"{detail} {WHEN_TOO_LARGE}" if bounded else detail)
 
     def _at_module_or_class(self) -> bool:
         return "<locals>" not in self._scope[-1:]
@@ -357,6 +377,18 @@ class LinesOf(ast.NodeVisitor):
     def _add(self, kind: str, name: str, line: int, detail: str) -> None:
         names = self._scope[:-1] if self._scope[-1:] == ["<locals>"] else self._scope
         self._found.append(Line(".".join(names), name, kind, line, detail))
+
+
+def _measured_by(test: ast.AST) -> set[str]:
+    """The expressions whose length a condition finds too large: ``x`` of ``len(x) > n`` and ``n <= len(x)``."""
+    found: set[str] = set()
+    for node in ast.walk(test):
+        if isinstance(node, ast.Compare) and len(node.ops) == 1:
+            left, right = node.left, node.comparators[0]
+            larger = left if isinstance(node.ops[0], ast.Gt | ast.GtE) else right
+            if isinstance(node.ops[0], ast.Gt | ast.GtE | ast.Lt | ast.LtE) and _last_name(larger) == "len":
+                found.update(ast.unparse(argument) for argument in getattr(larger, "args", []))
+    return found
 
 
 def _names_of_tables(tree: ast.Module, text_of) -> dict[str, str]:

@@ -14,12 +14,13 @@ from forensics.heap.graph import HeapGraph
 
 @dataclass(frozen=True)
 class Line:
-    """A line of the program: where a holder is defined, filled or emptied."""
+    """A line of the program: where a holder is defined, filled or emptied; ``bounds`` if that keeps it small."""
 
     file: str
     line: int | None
     text: str = ""
     scope: str = ""
+    bounds: bool = False
 
     def __str__(self) -> str:
         place = self.file if self.line is None else f"{self.file}:{self.line}"
@@ -135,8 +136,18 @@ def _first(users: tuple[Function, ...]) -> tuple[Line, ...]:
     return tuple(Line(each.file, each.line, f"{each.qualname}()") for each in users[:2])
 
 
+#: How the index of sources says that a line keeps a container from growing (``capture.source_lines``).
+_BOUNDS = re.compile(r"when it is too large$|\b(maxlen|maxsize|max_size|ttl|capacity)=")
+
+
 def _lines(rows: pd.DataFrame) -> tuple[Line, ...]:
     return tuple(
-        Line(str(row.file), int(row.line), str(row.text or ""), str(row.scope or ""))
+        Line(
+            str(row.file),
+            int(row.line),
+            str(row.text or ""),
+            str(row.scope or ""),
+            row.kind == "clear" and _BOUNDS.search(str(row.detail or "")) is not None,
+        )
         for row in rows.sort_values("line").itertuples()
     )

@@ -21,7 +21,8 @@ class Bounded(Guard):
     title = "Warm-up, bounded cache or buffer"
     needs = ("snapshots", "two snapshots")
     thresholds = (
-        "less than 5 % of the earlier growth in the last interval, or a fall of over 15 % from the peak"
+        "at most 10 % of the largest rise in the last interval, or a fall of 30 % of the range; or the program "
+        "empties it when it is too large"
     )
     remediation = Remediation(
         "Nothing to mend. Three snapshots or more, minutes apart, tell warm-up from growth."

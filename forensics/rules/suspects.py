@@ -20,8 +20,8 @@ from forensics.dynamodb.recognise import recognise
 from forensics.dynamodb.vocabulary import Kind
 from forensics.heap.graph import HeapGraph
 from forensics.heap.path import Path, Place
+from forensics.heap.series import shape_of, slope
 from forensics.rules.evidence import Evidence
-from forensics.rules.series import rate_of, shape_of
 from forensics.rules.suspect import Suspect
 
 #: Growth of these is imports and warm-up of the interpreter itself.
@@ -330,8 +330,8 @@ def _finish(
         sizes=sizes,
         shape=shape or _shape(elements, sizes),  # type: ignore[arg-type]
         retained_bytes=retained,
-        objects_per_second=rate_of(elements, seconds),
-        bytes_per_second=rate_of(sizes, seconds),
+        objects_per_second=slope(elements, seconds),
+        bytes_per_second=slope(sizes, seconds),
         on_path=on_path,
         chain=chain,
         also_held_by=also,
@@ -354,15 +354,15 @@ def _finish(
         confidence=confidence,
         element_shape=element_shape,
         unreachable=unreachable,
-        bounded=_bound(graph, container),
+        bounded=_bound(graph, container) or _bound_in_program(clearing),
         outer_type=_outer_type(graph, container),
     )
 
 
 def _shape(elements: tuple[int, ...], sizes: tuple[int, ...]) -> str:
     """By the number of elements; by bytes where one element grows in itself."""
-    by_elements = shape_of(elements)
-    return shape_of(sizes) if by_elements == "plateau" and elements[-1] <= 2 else by_elements
+    by_elements = shape_of(elements)[0]
+    return shape_of(sizes)[0] if by_elements == "plateau" and elements[-1] <= 2 else by_elements
 
 
 def secrets_in(graph: HeapGraph, inside: np.ndarray) -> dict[str, int]:
@@ -396,6 +396,14 @@ def _bound(graph: HeapGraph, container: int) -> str:
             below = graph.targets[graph.offsets[container] : graph.offsets[container + 1]].tolist()
             if each == container or any(graph.type_name(i) == "functools._lru_list_elem" for i in below):
                 return "lru_cache with a maximum size"
+    return ""
+
+
+def _bound_in_program(clearing: tuple[places.Line, ...]) -> str:
+    """What bounds it by the program's own lines: ``while len(x) > limit: x.popitem()``."""
+    for line in clearing:
+        if line.bounds:
+            return f"emptied when it is too large at {line}"
     return ""
 
 

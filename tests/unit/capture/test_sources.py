@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from forensics.capture import sources
+from forensics.capture.source_lines import WHEN_TOO_LARGE
 
 
 def indexed(tmp_path: Path, code: str, module: str = "orders.api"):
@@ -209,3 +210,26 @@ def test_nothing_to_read_gives_an_empty_table_of_the_same_columns(tmp_path):
     table = sources.index(tmp_path, [])
     assert table.schema == sources.SCHEMA
     assert table.num_rows == 0
+
+
+def test_what_empties_only_what_has_grown_too_large_is_told_from_what_empties(tmp_path: Path) -> None:
+    frame = indexed(
+        tmp_path,
+        """
+        CACHE, PENDING = {}, {}
+
+        def put(key, value, limit):
+            CACHE[key] = value
+            while len(CACHE) > limit:
+                CACHE.popitem()
+
+        def done(key, worked):
+            if worked:
+                PENDING.pop(key)
+            if 100 <= len(CACHE):
+                del CACHE[key]
+        """,
+    )
+    clears = frame[frame["kind"] == "clear"]
+    bounded = {row.text: row.detail.endswith(WHEN_TOO_LARGE) for row in clears.itertuples()}
+    assert bounded == {"CACHE.popitem()": True, "PENDING.pop(key)": False, "del CACHE[key]": True}
