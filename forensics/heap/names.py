@@ -76,14 +76,18 @@ def task_name(graph: HeapGraph, i: int) -> str:
 
 def slot_target(graph: HeapGraph, i: int, name: str) -> int:
     """What slot ``name`` of object *i* refers to, -1 where it has none."""
+    found: int = graph._once(f"slot {name}", lambda: _targets_of_slot(graph, name)).get(i, -1)
+    return found
+
+
+def _targets_of_slot(graph: HeapGraph, name: str) -> dict[int, int]:
+    """Object -> the first that its slot ``name`` refers to; one look at the whole graph instead of one for each."""
     wanted = graph.slot_labels().get(name)
     if wanted is None:
-        return -1
-    begin, end = int(graph.offsets[i]), int(graph.offsets[i + 1])
-    hits = np.flatnonzero(
-        (graph.kinds[begin:end] == EdgeKind.SLOT) & np.isin(graph.labels[begin:end], wanted)
-    )
-    return int(graph.targets[begin + hits[0]]) if hits.size else -1
+        return {}
+    references = np.flatnonzero((graph.kinds == EdgeKind.SLOT) & np.isin(graph.labels, wanted))[::-1]
+    sources = graph.sources_of(references).tolist()
+    return dict(zip(sources, graph.targets[references].tolist(), strict=True))
 
 
 def _row(graph: HeapGraph, table: str, i: int) -> dict[str, Any] | None:
