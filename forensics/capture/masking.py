@@ -18,6 +18,8 @@ import numba as nb
 import numpy as np
 
 from forensics.agent.stream import VALUE, ValueKind
+from forensics.capture.kept_texts import KeptTexts
+from forensics.capture.spill import Spill
 from forensics.errors import CaptureError
 
 #: Values at these keys say which call was made, not what a customer stored.
@@ -87,19 +89,32 @@ def _is_card(text: bytes) -> bool:
     return sum(doubled) % 10 == 0
 
 
+#: What is noted of a value beside its text.
+VALUE_ROW = np.dtype(
+    [
+        ("address", "<u8"),
+        ("length", "<i8"),
+        ("kind", "u1"),
+        ("hash", "<u8"),
+        ("class", "<u2"),
+        ("start", "<i8"),
+        ("size", "<i4"),
+    ]
+)
+
+
 class ValueTable:
     """The values of one stream: per value its address, length, class, keyed hash, and the text while it may be a name.
 
-    Columns are concatenated by ``columns()``: address uint64, length int64, kind uint8, hash uint64, class uint16,
-    start int64 and size int32 of the text in ``pending`` (-1: too long to be kept).
+    ``rows`` holds all but the texts, in the order in which they came: address uint64, length int64, kind uint8, hash
+    uint64, class uint16, start int64 and size int32 of the text in ``texts`` (start -1: too long to be kept).
     """
 
     def __init__(self, *, keep_all: bool = False, key: bytes | None = None) -> None:
         self._limit = 1 << 30 if keep_all else NAME_LIMIT * 4
         self._key = struct.unpack("<QQ", key or secrets.token_bytes(16))
-        self._parts: list[tuple[np.ndarray, ...]] = []
-        self._pending: list[bytes] = []
-        self._pending_size = 0
+        self.rows = Spill(VALUE_ROW)
+        self.texts = KeptTexts()
 
     def add(self, payload: bytes, count: int) -> None:
         """Take one ``V`` block."""
@@ -116,23 +131,18 @@ class ValueTable:
             classes[row] |= found << SECRET_SHIFT
         kept = size <= self._limit
         text, offsets = _gather(buffer, start, np.where(kept, size, 0))
-        starts = np.where(kept, offsets + self._pending_size, -1)
-        self._pending.append(text.tobytes())
-        self._pending_size += len(text)
-        self._parts.append((address, length, kind, hashes, classes, starts, size))
+        starts = np.where(kept, offsets + self.texts.size, -1)
+        self.texts.append(text.tobytes())
+        rows = np.empty(count, VALUE_ROW)
+        columns = (address, length, kind, hashes, classes, starts, size)
+        for name, column in zip(VALUE_ROW.names or (), columns, strict=True):
+            rows[name] = column
+        self.rows.append(rows)
 
-    def columns(self) -> tuple[np.ndarray, ...]:
-        """All blocks as one: address, length, kind, hash, class, start, size."""
-        if not self._parts:
-            dtypes = (np.uint64, np.int64, np.uint8, np.uint64, np.uint16, np.int64, np.int32)
-            return tuple(np.empty(0, dtype) for dtype in dtypes)
-        return tuple(np.concatenate(column) for column in zip(*self._parts, strict=True))
-
-    def pending(self) -> bytes:
-        """The texts that ``start`` and ``size`` point into."""
-        if len(self._pending) != 1:
-            self._pending = [b"".join(self._pending)]
-        return self._pending[0]
+    def close(self) -> None:
+        """Forget everything."""
+        self.rows.close()
+        self.texts.clear()
 
 
 def decode(raw: bytes, kind: int) -> str:

@@ -1,22 +1,22 @@
 """Reads a walker's stream (``forensics.agent.stream``) block by block into columns.
 
 Nothing that the target sends is trusted: kinds, counts and lengths are checked against the bytes that came.
-References are kept as the addresses they came as, in an unlinked temporary file, so that the memory needed here
-grows with the objects and not with the references. Values stay in memory; masking comes before any file.
+Objects and references, as the addresses they came as, go to temporary files without a name, so that little memory is
+needed here. The texts of values stay in memory; masking comes before any file.
 """
 
 from __future__ import annotations
 
 import json
-import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 
 from forensics.agent import stream
 from forensics.capture.masking import ValueTable
+from forensics.capture.spill import Spill
 from forensics.errors import CaptureError
 
 OBJECT = np.dtype(
@@ -53,21 +53,47 @@ BLOCK_LIMIT = 1 << 28
 READ_SIZE = 1 << 20
 
 
+class _Columns(Mapping[str, np.ndarray]):
+    """One column of the objects at a time, read from where they lie."""
+
+    def __init__(self, objects: Spill) -> None:
+        self._objects = objects
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        return self._objects.column(name)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._objects.dtype.names or ())
+
+    def __len__(self) -> int:
+        return len(self._objects.dtype.names or ())
+
+
 @dataclass
 class RawSnapshot:
-    """A whole stream: columns by object, references still as addresses in ``edges``."""
+    """A whole stream: ``objects`` in the order in which they were met, references still as addresses in ``edges``."""
 
     header: dict[str, Any] = field(default_factory=dict)
     end: dict[str, Any] = field(default_factory=dict)
-    columns: dict[str, np.ndarray] = field(default_factory=dict)
-    edges: IO[bytes] | None = None
-    n_edges: int = 0
+    objects: Spill = field(default_factory=lambda: Spill(OBJECT))
+    edges: Spill = field(default_factory=lambda: Spill(EDGE))
     type_names: dict[int, str] = field(default_factory=dict)
     strings: dict[int, str] = field(default_factory=dict)
     values: ValueTable = field(default_factory=ValueTable)
     code: np.ndarray = field(default_factory=lambda: np.empty(0, CODE))
     frames: np.ndarray = field(default_factory=lambda: np.empty(0, FRAME))
     roots: np.ndarray = field(default_factory=lambda: np.empty(0, ROOT))
+
+    @property
+    def columns(self) -> Mapping[str, np.ndarray]:
+        """Columns by object, each a copy."""
+        return _Columns(self.objects)
+
+    def close(self) -> None:
+        """Give back the disk and the memory."""
+        self.objects.close()
+        self.edges.close()
+        self.values.close()
 
 
 def read_stream(
@@ -92,11 +118,9 @@ def read_stream(
     """
     source = _Source(receive)
     _check_magic(source)
-    raw = RawSnapshot()
-    raw.values = ValueTable(keep_all=keep_values, key=hash_key)
-    raw.edges = tempfile.TemporaryFile()  # noqa: SIM115 - closed by whoever resolves the references
-    parts: dict[str, list[np.ndarray]] = {kind: [] for kind in "OCFR"}
-    objects = 0
+    raw = RawSnapshot(values=ValueTable(keep_all=keep_values, key=hash_key))
+    parts: dict[str, list[np.ndarray]] = {kind: [] for kind in "CFR"}
+    degrees = 0
     while True:
         kind, count, payload = _block(source)
         if kind == "H":
@@ -114,17 +138,16 @@ def read_stream(
             raw.values.add(payload, count)
         elif kind == "E":
             _records(payload, count, EDGE, kind)
-            raw.edges.write(payload)
-            raw.n_edges += count
+            raw.edges.append(payload)
+        elif kind == "O":
+            degrees += int(_records(payload, count, OBJECT, kind)["degree"].sum(dtype=np.int64))
+            raw.objects.append(payload)
+            progress(len(raw.objects))
         elif kind in parts:
-            records = _records(payload, count, {"O": OBJECT, "C": CODE, "F": FRAME, "R": ROOT}[kind], kind)
-            parts[kind].append(records)
-            if kind == "O":
-                objects += count
-                progress(objects)
+            parts[kind].append(_records(payload, count, {"C": CODE, "F": FRAME, "R": ROOT}[kind], kind))
         else:
             raise CaptureError(f"The target sent a block of unknown kind {kind!r}.", advice=_ADVICE_DAMAGED)
-    _finish(raw, parts)
+    _finish(raw, parts, degrees)
     return raw
 
 
@@ -219,19 +242,13 @@ def _named(payload: bytes, count: int, into: dict[int, str], length_at: int) -> 
         at = end + n
 
 
-def _finish(raw: RawSnapshot, parts: dict[str, list[np.ndarray]]) -> None:
-    blocks = parts["O"]
-    for name in ("address", "size", "length", "type", "degree", "capacity", "refcount", "flags"):
-        column = [block[name] for block in blocks]
-        raw.columns[name] = np.concatenate(column) if column else np.empty(0, OBJECT[name])
+def _finish(raw: RawSnapshot, parts: dict[str, list[np.ndarray]], degrees: int) -> None:
     for kind, name, dtype in (("C", "code", CODE), ("F", "frames", FRAME), ("R", "roots", ROOT)):
         if parts[kind]:
             setattr(raw, name, np.concatenate(parts[kind]))
         else:
             setattr(raw, name, np.empty(0, dtype))
-    if int(raw.columns["degree"].sum(dtype=np.int64)) != raw.n_edges:
+    if degrees != len(raw.edges):
         raise CaptureError(
-            f"The objects claim {int(raw.columns['degree'].sum(dtype=np.int64))} references, "
-            f"{raw.n_edges} came.",
-            advice=_ADVICE_DAMAGED,
+            f"The objects claim {degrees} references, {len(raw.edges)} came.", advice=_ADVICE_DAMAGED
         )

@@ -63,9 +63,7 @@ class Walked:
     said: dict[str, Any]
 
     def __post_init__(self) -> None:
-        assert self.raw.edges is not None
-        self.raw.edges.seek(0)
-        self.edges = np.frombuffer(self.raw.edges.read(), EDGE)
+        self.edges = np.concatenate([np.empty(0, EDGE), *(edges for _, edges in self.raw.edges.slices())])
         self.addresses = self.raw.columns["address"]
         self.index = {int(address): i for i, address in enumerate(self.addresses)}
         self.first = np.concatenate(([0], np.cumsum(self.raw.columns["degree"].astype(np.int64))))
@@ -111,8 +109,10 @@ class Walked:
 
 def texts_of(raw: RawSnapshot) -> dict[int, str]:
     """Address -> text of each value that was kept."""
-    address, _length, kind, _hash, _class, start, size = raw.values.columns()
-    kept = raw.values.pending()
+    address, kind, start, size = (
+        raw.values.rows.column(name) for name in ("address", "kind", "start", "size")
+    )
+    kept = raw.values.texts.whole()
     rows = zip(address.tolist(), kind.tolist(), start.tolist(), size.tolist(), strict=True)
     return {at: decode(kept[begin : begin + n], k) for at, k, begin, n in rows if begin >= 0}
 

@@ -36,7 +36,7 @@ def test_equal_values_have_equal_hashes_and_others_do_not(size: int) -> None:
     table.add(block(*values), 4)
 
     # THEN only the equal strings share a hash
-    hashes = table.columns()[3]
+    hashes = table.rows.column("hash")
     assert hashes[0] == hashes[1]
     assert len(set(hashes.tolist())) == 3
 
@@ -45,7 +45,7 @@ def test_two_captures_do_not_share_hashes() -> None:
     tables = [ValueTable(), ValueTable()]
     for table in tables:
         table.add(block((8, b"the same", ValueKind.LATIN1)), 1)
-    assert tables[0].columns()[3][0] != tables[1].columns()[3][0]
+    assert tables[0].rows.column("hash")[0] != tables[1].rows.column("hash")[0]
 
 
 @pytest.mark.parametrize(
@@ -77,7 +77,7 @@ def test_secrets_are_told_by_kind(text: str, kind: str, encoding: ValueKind) -> 
         assert masking.SECRET_KINDS[secret_kind(raw)] == kind
         table = ValueTable()
         table.add(block((8, raw, encoding)), 1)
-        assert masking.SECRET_KINDS[int(table.columns()[4][0]) >> masking.SECRET_SHIFT] == kind
+        assert masking.SECRET_KINDS[int(table.rows.column("class")[0]) >> masking.SECRET_SHIFT] == kind
 
 
 @pytest.mark.parametrize(
@@ -95,4 +95,4 @@ def test_secrets_are_told_by_kind(text: str, kind: str, encoding: ValueKind) -> 
 def test_character_classes(text: str, bits: int) -> None:
     table = ValueTable()
     table.add(block((8, text.encode(), ValueKind.UTF8)), 1)
-    assert int(table.columns()[4][0]) == bits
+    assert int(table.rows.column("class")[0]) == bits
