@@ -36,7 +36,10 @@ def _sarif(material: Material) -> str:
 
     from forensics.report.sarif import to_sarif
 
-    return json.dumps(to_sarif(material.findings, version=material.tool_version), indent=2, ensure_ascii=False) + "\n"
+    return (
+        json.dumps(to_sarif(material.findings, version=material.tool_version), indent=2, ensure_ascii=False)
+        + "\n"
+    )
 
 
 #: A format is a plain function from the gathered material to text. Each loads its own libraries when called.
