@@ -45,12 +45,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from forensics.capture import safety, stub
-from forensics.capture.elf import ElfImage, images
-from forensics.capture.memory import Mapping, ProcessMemory, mappings
+from forensics.capture.memory import ProcessMemory
+from forensics.capture.preparation import OTHER_WAYS, Preparation, free_address, prepare
 from forensics.capture.ptrace import ThreadGone, ThreadStopped, TracedThread
 from forensics.errors import CaptureError, TargetError
 
-_BELOW = 0x7000_0000_0000
 _RETRY_AFTER = 0.0007
 #: how long only the three strictest places of ``safety`` are taken
 _STRICT_SECONDS = 0.3
@@ -66,16 +65,6 @@ class Injection:
     stops: int  # how many stops it took, those in unsafe places included
     longest_stop: float  # seconds, of any of them
     seconds: float  # all in all, until the script had run
-
-
-@dataclass(frozen=True)
-class _Plan:
-    """Everything that is known before a thread is stopped."""
-
-    functions: stub.Functions
-    layout: safety.Layout
-    code_at: int
-    code_is_there: bool
 
 
 @dataclass
@@ -116,7 +105,7 @@ def inject(pid: int, script: Callable[[int], str], *, patience: float = 10.0) ->
     """
     reason = supported()
     if reason:
-        raise TargetError(f"Process {pid} cannot be entered: {reason}.", advice=_OTHER_WAYS, pid=pid)
+        raise TargetError(f"Process {pid} cannot be entered: {reason}.", advice=OTHER_WAYS, pid=pid)
     outcome: list[Injection | BaseException] = []
 
     def run() -> None:
@@ -147,17 +136,14 @@ def inject(pid: int, script: Callable[[int], str], *, patience: float = 10.0) ->
     raise result
 
 
-_OTHER_WAYS = "Let the service `import forensics.agent`, or on Python 3.14 and later use --via remote_exec."
-
-
 def _inject(pid: int, script: Callable[[int], str], patience: float) -> Injection:
     began = time.perf_counter()
     memory = ProcessMemory(pid)
     deadline = time.monotonic() + patience
     with _alone(pid, deadline):
-        plan = _prepare(memory)
+        plan = prepare(memory)
         stops = _Stops()
-        page = _free_address(plan.layout.all)
+        page = free_address(plan.layout.all)
         source = script(page).encode()
         size = stub.page_size(source)
         thread, doing = _borrow_some_thread(memory, plan, page, size, stops, deadline)
@@ -178,7 +164,7 @@ def _inject(pid: int, script: Callable[[int], str], patience: float) -> Injectio
     )
 
 
-# -- before anything is stopped ----------------------------------------------------------------------------
+# -- one at a time --------------------------------------------------------------------------------------
 
 
 @contextlib.contextmanager
@@ -203,122 +189,11 @@ def _alone(pid: int, deadline: float) -> Iterator[None]:
         os.close(descriptor)
 
 
-def _prepare(memory: ProcessMemory) -> _Plan:
-    pid = memory.pid
-    found = mappings(pid)
-    loaded = images(memory, found)
-    with open(f"/proc/{pid}/status", encoding="utf-8", errors="replace") as file:
-        if "shstk" in file.read():
-            raise TargetError(
-                f"Process {pid} runs with a shadow stack, which forbids a borrowed call.",
-                advice=_OTHER_WAYS,
-                pid=pid,
-            )
-    interpreter = next((image for image in loaded if image.symbol("_PyRuntime")), None)
-    if interpreter is None:
-        raise TargetError(
-            f"Process {pid} is not a Python process that can be entered: none of its {len(loaded)} libraries "
-            "exports the interpreter (_PyRuntime).",
-            advice="`forensics targets` lists what can be captured here.",
-            pid=pid,
-        )
-    system = [image for image in loaded if _is_libc(image) or _is_loader(image)]
-    functions = _functions(pid, interpreter, [image for image in loaded if _is_libc(image)])
-    code_at, code_is_there = _place_for_code(memory, [interpreter, *system, *loaded])
-    others = [image for image in loaded if image not in system and image is not interpreter]
-    allocators = [image for image in others if "memray" in image.path or image.symbol("malloc")]
-    layout = safety.Layout(
-        interpreter=tuple(interpreter.code),
-        libc=tuple(mapping for image in system if _is_libc(image) for mapping in image.code),
-        loader=tuple(mapping for image in system if _is_loader(image) for mapping in image.code),
-        allocator_data=tuple(_variables(found, system)),
-        libraries=tuple(m for image in others if image not in allocators for m in image.code),
-        allocators=tuple(m for image in allocators for m in image.code),
-        code=tuple(mapping for mapping in found if mapping.executable),
-        all=tuple(found),
-    )
-    return _Plan(functions, layout, code_at, code_is_there)
-
-
-def _is_libc(image: ElfImage) -> bool:
-    return os.path.basename(image.path).startswith(("libc.so", "libc-2.", "libpthread"))
-
-
-def _is_loader(image: ElfImage) -> bool:
-    return os.path.basename(image.path).startswith(("ld-linux", "ld-2."))
-
-
-def _variables(found: list[Mapping], system: list[ElfImage]) -> Iterator[Mapping]:
-    """The variables of ``system``, the zeroed ones included, which follow without a name."""
-    starts = {mapping.start for image in system for mapping in image.writable}
-    for before, mapping in zip([None, *found], found, strict=False):
-        follows = before and before.start in starts and before.end == mapping.start and not mapping.path
-        if mapping.start in starts or follows:
-            yield mapping
-
-
-def _functions(pid: int, interpreter: ElfImage, libc: list[ElfImage]) -> stub.Functions:
-    def address(name: str, where: list[ElfImage]) -> int:
-        for image in where:
-            symbol = image.symbol(name)
-            if symbol:
-                return symbol.address
-        raise TargetError(
-            f"Process {pid} cannot be entered: {name} is not among the symbols of "
-            f"{', '.join(image.path for image in where) or 'glibc, which it does not use'}.",
-            advice=_OTHER_WAYS,
-            pid=pid,
-        )
-
-    return stub.Functions(
-        errno_location=address("__errno_location", libc),
-        pthread_create=address("pthread_create", libc),
-        pthread_detach=address("pthread_detach", libc),
-        is_initialized=address("Py_IsInitialized", [interpreter]),
-        gil_ensure=address("PyGILState_Ensure", [interpreter]),
-        run_string=address("PyRun_SimpleStringFlags", [interpreter]),
-        gil_release=address("PyGILState_Release", [interpreter]),
-    )
-
-
-def _place_for_code(memory: ProcessMemory, candidates: list[ElfImage]) -> tuple[int, bool]:
-    for image in candidates:
-        place = image.spare_code(len(stub.CODE))
-        if place is None:
-            continue
-        there = memory.read(place, len(stub.CODE))
-        if there == stub.CODE:
-            return place, True
-        # A first injector may have died while it wrote: the words it did write are ours all the same.
-        if all(
-            word in (b"\0" * 8, ours) for word, ours in zip(_words(there), _words(stub.CODE), strict=True)
-        ):
-            return place, False
-    raise TargetError(
-        f"Process {memory.pid} has no {len(stub.CODE)} spare bytes after the code of any of its libraries.",
-        advice=_OTHER_WAYS,
-        pid=memory.pid,
-    )
-
-
-def _words(raw: bytes) -> list[bytes]:
-    return [raw[i : i + 8].ljust(8, b"\0") for i in range(0, len(raw), 8)]
-
-
-def _free_address(found: tuple[Mapping, ...]) -> int:
-    """A random address with 16 MB free around it; the kernel refuses it (and nothing is lost) if it is taken."""
-    room = 16 << 20
-    while True:
-        address = secrets.randbelow(_BELOW // 2 // 4096) * 4096 + _BELOW // 4
-        if all(address + room < mapping.start or address - room > mapping.end for mapping in found):
-            return address
-
-
 # -- the stop ----------------------------------------------------------------------------------------------
 
 
 def _borrow_some_thread(
-    memory: ProcessMemory, plan: _Plan, page: int, size: int, stops: _Stops, deadline: float
+    memory: ProcessMemory, plan: Preparation, page: int, size: int, stops: _Stops, deadline: float
 ) -> tuple[int, str]:
     pid = memory.pid
     seen: dict[str, int] = {}
@@ -376,7 +251,7 @@ def _state(pid: int) -> str:
 
 def _borrow(
     memory: ProcessMemory,
-    plan: _Plan,
+    plan: Preparation,
     page: int,
     size: int,
     tid: int,
