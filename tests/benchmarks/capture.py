@@ -1,9 +1,9 @@
 """Whole captures of a service by ``forensics capture``: python tests/benchmarks/capture.py [OBJECTS] [ROUNDS]
 
 For a heap of about OBJECTS (1,000,000) objects, medians of ROUNDS (10): the longest gap of a 5 ms tick (beyond the
-tick) around a bare fork of the process and during a capture, in turn; their ratio; the time from nothing to a finished
-bundle, starting Python included; how much more memory service and walker take together, by PSS, than the service
-alone; and the most that the capturing process had resident.
+tick) around a bare fork of the process, during a capture, and while nothing was done for as long, in turn; the ratio
+of the first two; the time from nothing to a finished bundle, starting Python included; how much more memory service
+and walker take together, by PSS, than the service alone; and the most that the capturing process had resident.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def main() -> None:
     objects = sys.argv[1] if len(sys.argv) > 1 else "1000000"
     rounds = int(sys.argv[2]) if len(sys.argv) > 2 else 10
     walker = build.walker_for(sys.executable)
-    bare, captured, seconds, extra, peaks, manifest = [], [], [], [], [], {}
+    bare, captured, quiet, seconds, extra, peaks, manifest = [], [], [], [], [], [], {}
     with (
         tempfile.TemporaryDirectory() as folder,
         subprocess.Popen(
@@ -98,6 +98,8 @@ def main() -> None:
             if len(seconds) == number:
                 seconds.append(time.perf_counter() - begin)
             captured.append(ask("gap")["gap"])
+            time.sleep(seconds[-1])
+            quiet.append(ask("gap")["gap"])
             extra.append(max(0, most - alone) / alone)
             peaks.append(peak)
             manifest = fx.open(to).manifest
@@ -110,6 +112,9 @@ def main() -> None:
     )
     print(
         f"gap of a 5 ms tick, capture    median {median(captured) * 1e3:7.1f} ms, worst {max(captured) * 1e3:7.1f} ms"
+    )
+    print(
+        f"the same, nothing done         median {median(quiet) * 1e3:7.1f} ms, worst {max(quiet) * 1e3:7.1f} ms"
     )
     print(f"capture against a bare fork    {median(captured) / median(bare):.2f}")
     print(f"to the finished bundle         median {median(seconds):.2f} s, worst {max(seconds):.2f} s")
