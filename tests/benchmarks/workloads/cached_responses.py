@@ -62,12 +62,13 @@ libc = ctypes.CDLL(None)
 
 def bare_fork():
     """fork() alone, as os.fork does it but with no Python in the child."""
-    fork = ctypes.PyDLL(None).fork  # keeps the interpreter lock, as a snapshot does
+    raw = ctypes.PyDLL(None)  # keeps the interpreter lock, as a snapshot does
     begin = time.perf_counter()
-    pid = fork()
+    pid = raw.fork()
     if pid == 0:
-        time.sleep(0.3)
-        os._exit(0)
+        # The lock's own mutex may have been held at the fork: the child must not let go of the lock.
+        raw.usleep(300_000)
+        raw._exit(0)
     return {"pause": time.perf_counter() - begin, "pid": pid}
 
 
