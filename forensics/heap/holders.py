@@ -19,7 +19,7 @@ import numpy as np
 from .compiled import frozen
 from .path import Path, Place
 from .paths import nearest_path
-from .population import carried, elements_of, largest_above, runs, shared_by
+from .population import carried, elements_of, held_directly, largest_above, runs, shared_by
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -179,34 +179,35 @@ def _candidates(graph: HeapGraph, threshold: int) -> list[_Candidate]:
     for head in chains:
         members = np.flatnonzero(heads == head).astype(np.int32)
         found.append(_Candidate((head,), int(retained[head]), len(members), members))
-    found.extend(_shared(graph, marked, points, threshold, rest))
+    found.extend(_shared(graph, marked, bigs, threshold, rest))
     return found
 
 
 def _shared(
-    graph: HeapGraph, marked: np.ndarray, points: np.ndarray, threshold: int, rest: int
+    graph: HeapGraph, marked: np.ndarray, bigs: np.ndarray, threshold: int, rest: int
 ) -> list[_Candidate]:
-    """What several containers hold together below one accumulation point, or below the virtual root."""
+    """What several containers hold together below one accumulation point, or below the virtual root.
+
+    Big objects count too: ten large pages in two containers have a dominator that accumulates nothing itself.
+    """
+    incoming = graph.incoming()
+    inside = (incoming.offsets, incoming.sources, incoming.edges, graph.strong_kinds())
     tree, population = graph.dominator_tree(), graph.populations()
     retained, dominator = tree.retained_sizes, tree.immediate
     floats = (dominator >= 0) & marked[dominator]
     if rest >= threshold:
         floats |= dominator == -1
-    floats &= retained < threshold
-    for point in points.tolist():
-        targets = graph.targets[graph.offsets[point] : graph.offsets[point + 1]]
-        floats[targets[dominator[targets] == point]] = False
+    floats[bigs] = True
     roots = graph.root_objects
     floats[roots[dominator[roots] == -1]] = False
     floating = np.flatnonzero(floats).astype(np.int32)
+    floating = floating[~held_directly(frozen(floating), dominator, *inside)]
     if not len(floating) or retained[floating].sum() < threshold:
         return []
-    incoming = graph.incoming()
+    above = dominator[floating]
+    marked[above[above >= 0]] = True
     largest, point = largest_above(tree.order, dominator, population, frozen(marked))
-    keys = shared_by(
-        frozen(floating), dominator, incoming.offsets, incoming.sources, incoming.edges, graph.strong_kinds(),
-        frozen(largest), frozen(point), population,
-    )  # fmt: skip
+    keys = shared_by(frozen(floating), dominator, *inside, frozen(largest), frozen(point), population)
     held = keys[:, 0] >= 0
     floating, keys = floating[held], keys[held]
     if not len(floating):
@@ -267,9 +268,10 @@ def _holder(graph: HeapGraph, members: list[_Member], total: int) -> Holder:
         whole = place.object if place.object >= 0 else leading
         size = max(int(graph.retained_sizes()[whole]), graph.retained_size_of(objects))
         outer = int(graph.populations()[whole])
+        shared = next((candidate.objects for candidate, every in members if len(every) > 1), ())
         if outer and not (elements >= _DEEPER * outer and elements >= _DEEPER_EACH * len(members)):
             elements, sample = outer, elements_of(graph, whole)
-            objects = (whole, *(i for i in objects if i != whole))
+            objects = (whole, *(i for i in shared if i != whole))
         leading, path = whole, place.path
     others = dict.fromkeys(
         path.expression for _, every in members for path in every if path.retainer.path != place.path

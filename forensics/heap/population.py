@@ -144,6 +144,19 @@ def largest_above(order, dominator, population, is_point):
 
 
 @compiled
+def held_directly(objects, dominator, starts, sources, edges, kinds):
+    """bool: which of these objects their dominator refers to itself."""
+    found = np.zeros(objects.size, np.bool_)
+    for f in range(objects.size):
+        x = objects[f]
+        for k in range(starts[x], starts[x + 1]):
+            if sources[k] == dominator[x] and not (kinds.size and kinds[edges[k]] == _WEAK):
+                found[f] = True
+                break
+    return found
+
+
+@compiled
 def shared_by(floating, dominator, starts, sources, edges, kinds, largest, point, population):
     """int32[f, 4]: for each object the containers that share it, ascending, -1 for none; all -2: more than four.
 
