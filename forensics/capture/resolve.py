@@ -28,9 +28,9 @@ class Resolver:
     def __init__(self, raw: RawSnapshot) -> None:
         addresses = raw.objects.column("address")
         self.n = addresses.size
-        order = np.argsort(addresses)
-        self._sorted = addresses[order]
-        self._order = order.astype(np.int32)
+        self._order = np.argsort(addresses).astype(np.int32)
+        addresses.sort()  # once more, but in place: taking them in order would need as much memory again
+        self._sorted = addresses
         self._shift, self._buckets = _bucket_table(self._sorted)
 
     def ids(self, addresses: np.ndarray) -> np.ndarray:
