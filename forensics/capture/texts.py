@@ -101,18 +101,16 @@ class Texts:
     def _label_strings(self, references: References) -> None:
         """Labels as HeapGraph wants them: indices into the pool for names, object ids for keys, positions."""
         by_name, static = among(BY_NAME), among(_STATIC)
-        highest = max(self._raw.strings, default=0)
-        translate = np.full(highest + 1, -1, np.int32)
-        for known, text in self._raw.strings.items():
-            translate[known] = self.intern(text)
+        # Sorted ids and not a table by id: the target may send any number, and memory must not follow it.
+        ids = np.sort(np.fromiter(self._raw.strings, np.int64, len(self._raw.strings)))
+        places = np.array([self.intern(self._raw.strings[number]) for number in ids.tolist()], np.int32)
         for _, labels, kinds in references.slices():
             named = by_name[kinds]
             objects = labels[named]
             labels[named] = np.where(objects >= 0, self.kept[objects], -1)
             numbered = static[kinds]
             numbers = labels[numbered]
-            possible = (numbers > 0) & (numbers <= highest)
-            labels[numbered] = np.where(possible, translate[np.where(possible, numbers, 0)], -1)
+            labels[numbered] = _looked_up(ids, places, numbers)
 
     def _known_values(self, references: References, *, program_only: bool) -> np.ndarray:
         """Objects whose value is kept because of where it stands; or only what is the program's own text."""
@@ -172,6 +170,14 @@ class Texts:
             names = [obj for obj, text in texts.items() if text.startswith("Task-") and text[5:].isdigit()]
             found.append(np.array(names, np.int32))
         return np.concatenate(found)
+
+
+def _looked_up(ids: np.ndarray, places: np.ndarray, numbers: np.ndarray) -> np.ndarray:
+    """The place of each of ``numbers`` by the sorted ``ids``; -1 where it is none of them."""
+    if not ids.size:
+        return np.full(numbers.size, -1, np.int32)
+    at = np.minimum(np.searchsorted(ids, numbers), ids.size - 1)
+    return np.where(ids[at] == numbers, places[at], -1)
 
 
 def _names(references: References, n: int) -> np.ndarray:
