@@ -103,10 +103,9 @@ def test_killed_in_the_middle_it_leaves_the_target_as_it_was(walker: str, tmp_pa
             # THEN no tracer, no child, and the collector is on again
             target.unharmed()
             wait_until(lambda: not left_behind(target), 15)
-            link = AgentLink(target.pid)
-            wait_until(
-                lambda link=link: not os.path.exists(link.path) or link.request("counters")["enabled"], 15
-            )
+            # The agent goes with the capture; entered anew, the process says whether its collector is on.
+            wait_until(lambda: not AgentLink(target.pid).path.exists(), 30)
+            assert ways.enter(target.pid).request("counters")["enabled"]
         assert ways.enter(target.pid)
         assert target.finish() == "fine"
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import random
+import struct
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -142,3 +144,18 @@ def test_no_values_means_names_and_nothing_of_the_data(tmp_path: Path) -> None:
     assert texts == [None, None, None, None, "orders", "CACHE", None, None]
     assert not graph.value_hashes.any() and not graph.value_classes.any()
     assert facts["secrets"] == {}
+
+
+def test_a_number_that_the_target_sends_does_not_decide_how_much_memory_is_taken(tmp_path: Path) -> None:
+    out = bytearray()
+    writer = stream.StreamWriter(out.extend)
+    writer.json_block(b"H", {"runtime": "python"})
+    writer.add(b"S", struct.pack("<IH", 0xFFFFFFF0, 1) + b"x")
+    writer.type(0xFFFFFFF1, 0x10, "dict")
+    writer.end({})
+    tracemalloc.start()
+    try:
+        write_snapshot(read(bytes(out)), tmp_path, values="masked", meta={})
+        assert tracemalloc.get_traced_memory()[1] < 100 << 20
+    finally:
+        tracemalloc.stop()
