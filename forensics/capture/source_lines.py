@@ -353,8 +353,7 @@ class LinesOf(ast.NodeVisitor):
         """``deque(maxlen=20)``, ``lru_cache(maxsize=24)``: what limits a container empties it."""
         if isinstance(node, ast.Call):
             for keyword in node.keywords:
-                unlimited = isinstance(keyword.value, ast.Constant) and not keyword.value.value
-                if keyword.arg in _BOUNDS and not unlimited:
+                if keyword.arg in _BOUNDS and not _may_be_unlimited(keyword.value):
                     self._add("clear", name, line, f"{name} {keyword.arg}={ast.unparse(keyword.value)}")
 
     def _change(self, kind: str, target: ast.AST, line: int, how: str) -> None:
@@ -476,6 +475,13 @@ def _called(node: ast.AST) -> str | None:
         ):
             return f"{name}(…)"
     return None
+
+
+def _may_be_unlimited(node: ast.AST) -> bool:
+    """Whether a bound is, or may turn out to be, none: ``None``, ``0``, ``20 if SMALL else None``."""
+    if isinstance(node, ast.IfExp):
+        return _may_be_unlimited(node.body) or _may_be_unlimited(node.orelse)
+    return isinstance(node, ast.Constant) and not node.value
 
 
 def _is_self(node: ast.AST) -> bool:

@@ -13,7 +13,7 @@ import sys
 import tempfile
 import time
 import traceback
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -107,7 +107,8 @@ def run_case(case: Case, environment: Mapping[str, str], folder: Path, steps: st
                 matched.append(outcome.finding)
             result.surplus += [(mode, finding) for finding in loud if finding not in matched]
         if not case.control and "verify" in steps:
-            after = open_capture(take(case, {**environment, "MENDED": "1"}, folder / case.name / "mended"))
+            mended = {**environment, "MENDED": "1"}
+            after = open_capture(take(case, mended, folder / case.name / "mended", before.times))
             verification = verify(before.evidence, after.evidence)
             result.verdict = verification.verdict
             result.causes = [
@@ -121,14 +122,18 @@ def run_case(case: Case, environment: Mapping[str, str], folder: Path, steps: st
     return result
 
 
-def take(case: Case, environment: Mapping[str, str], folder: Path) -> Path:
-    """Start the case, let it warm up, capture it, driving it once between each two snapshots."""
+def take(case: Case, environment: Mapping[str, str], folder: Path, times: Sequence[float] = ()) -> Path:
+    """Start the case, let it warm up, capture it, driving it once between each two snapshots.
+
+    With the ``times`` of an earlier capture no snapshot is taken sooner than there: a capture after a fix must be as
+    long as the one before to say as much, however busy the machine was then.
+    """
     if (folder / "manifest.json").exists():
         return folder
     folder.parent.mkdir(parents=True, exist_ok=True)
     with running(case, {**environment, "FORENSICS_TRACE": "1"}) as service:
         service.tick(case.warm)
-        order = Order(snapshots=0, trigger=_EachRound(service), watch=300, sample_every=0.1)
+        order = Order(snapshots=0, trigger=_EachRound(service, times), watch=300, sample_every=0.1)
         return capture_process(service.pid, folder, order)
 
 
@@ -142,14 +147,20 @@ class _Decision:
 class _EachRound:
     """A trigger for ``Order``: a snapshot, a round of ticks, a snapshot …; no clock decides how much is done."""
 
-    def __init__(self, service: RunningCase) -> None:
+    def __init__(self, service: RunningCase, times: Sequence[float]) -> None:
         self.service = service
+        self.offsets = [moment - times[0] for moment in times]
         self.taken = 0
+        self.begun = 0.0
 
     def feed(self, sample: Mapping[str, float | None]) -> _Decision:
         """Drive the service, except before the first snapshot."""
         if self.taken:
             self.service.tick(self.service.case.ticks)
+        else:
+            self.begun = time.monotonic()
+        if self.offsets:
+            time.sleep(max(0.0, self.begun + self.offsets[self.taken] - time.monotonic()))
         self.taken += 1
         return _Decision(True, f"round {self.taken}", self.taken == SNAPSHOTS)
 

@@ -1,7 +1,7 @@
 """A session, and with it every data model it loads, for each job; kept in a dict by tenant.
 
 run: worker
-ticks: 2
+ticks: 3
 rule: L05
 holder: session_per_request.SESSIONS
 retainer: module-variable

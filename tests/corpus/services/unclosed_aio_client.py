@@ -1,7 +1,7 @@
 """aiobotocore clients entered per job and never exited: the exit stack that holds them lives on.
 
 run: worker
-ticks: 4
+ticks: 8
 rule: L04 L10
 holder: unclosed_aio_client.STACK
 retainer: module-variable callback

@@ -99,6 +99,11 @@ def test_clears(tmp_path, line, name):
     assert ("f", name, 2) in [each[:3] for each in rows(frame, "clear")]
 
 
+@pytest.mark.parametrize("bound", ["None", "0", "20 if SMALL else None"])
+def test_a_bound_that_may_be_none_is_no_bound(tmp_path, bound):
+    assert rows(indexed(tmp_path, f"X = deque(maxlen={bound})\n"), "clear") == []
+
+
 @pytest.mark.parametrize(
     ("code", "call"),
     [
