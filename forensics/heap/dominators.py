@@ -39,175 +39,210 @@ def dominators(
     int32[n] : -1 dominated by the virtual root alone, -2 unreachable
     int32[c] : the reachable objects in depth-first order
     """
-    number, vertex, parent = _number(offsets, targets, kinds, roots)
-    starts, predecessors = _predecessors(offsets, targets, kinds, number, vertex)
-    # From here on the depth-first number of an object is needed no more: its array serves as a stack.
-    dominator = _link_and_evaluate(starts, predecessors, parent, _is_root(roots, number, vertex.size), number)
-    del starts, predecessors, parent, number
-    return _by_object(dominator, vertex, offsets.size - 1), vertex[1:]
+    n = offsets.size - 1
+    # numpy asks the kernel for huge pages, numba does not: with small ones half the time at ten million objects
+    # goes into address translation. So the large arrays come from here.
+    seen = np.empty((n, 2), np.int32)
+    vertex = np.empty(n + 1, np.int32)
+    forest = np.empty((n + 1, 4), np.int32)
+    cursor = np.empty(n + 1, np.int64)
+    count = _number(offsets, targets, kinds, roots, seen, vertex, forest, cursor)
+    vertex = vertex[: count + 1]
+    starts = cursor[: count + 1]
+    total = _starts(seen, vertex, starts)
+    predecessors = np.empty(total, np.int32)
+    _predecessors(offsets, targets, kinds, seen, vertex, starts, predecessors)
+    is_root = _is_root(roots, seen, count + 1)
+    stack, bucket = seen.reshape(-1)[: count + 1], np.empty(count + 1, np.int32)
+    dominator = np.empty(count + 1, np.int32)
+    _link_and_evaluate(starts, predecessors, forest, is_root, dominator, bucket, stack)
+    immediate = np.empty(n, np.int32)
+    _by_object(dominator, vertex, immediate)
+    return immediate, vertex[1:]
+
+
+# What is looked at together lies together: the time goes into waiting for memory, not into arithmetic.
+_NUMBER, _INCOMING = 0, 1  # columns by object
+_ANCESTOR, _LABEL, _LEAST, _SEMI = 0, 1, 2, 3  # columns by number
 
 
 @compiled
-def _number(offsets, targets, kinds, roots):
-    """Depth-first numbers: int32[n + 1] by object (0: not reached); int32[c + 1] objects, parents by number."""
-    n = offsets.size - 1
-    number = np.zeros(n + 1, np.int32)
-    vertex = np.empty(n + 1, np.int32)
-    parent = np.zeros(n + 1, np.int32)
-    cursor = np.empty(n + 1, np.int64)  # by number: the next reference to follow
+def _number(offsets, targets, kinds, roots, seen, vertex, forest, cursor):
+    """How many objects are reached; fills in their depth-first numbers and counts of references.
+
+    ``seen`` by object (number 0: not reached); by number ``vertex``, the object, and ``forest``, whose first
+    column is the parent in the tree. ``cursor`` is scratch: by number the next reference to follow.
+    """
+    for i in range(seen.shape[0]):
+        seen[i, _NUMBER] = 0
+        seen[i, _INCOMING] = 0
     vertex[0] = -1
+    forest[0, _ANCESTOR] = 0
     count = 0
     for root in roots:
-        if number[root]:
+        if seen[root, _NUMBER]:
             continue
         count += 1
-        number[root] = count
+        seen[root, _NUMBER] = count
         vertex[count] = root
+        forest[count, _ANCESTOR] = 0
         cursor[count] = offsets[root]
         at = count
         while at:
-            source = vertex[at]
-            end = offsets[source + 1]
+            end = offsets[vertex[at] + 1]
             e = cursor[at]
             child = np.int32(-1)
             while e < end:
                 target = targets[e]
-                if number[target] == 0 and not (kinds.size and kinds[e] == _WEAK):
-                    child = target
-                    e += 1
-                    break
                 e += 1
+                if kinds.size and kinds[e - 1] == _WEAK:
+                    continue
+                seen[target, _INCOMING] += 1
+                if seen[target, _NUMBER] == 0:
+                    child = target
+                    break
             cursor[at] = e
             if child < 0:
-                at = parent[at]
+                at = forest[at, _ANCESTOR]
             else:
                 count += 1
-                number[child] = count
+                seen[child, _NUMBER] = count
                 vertex[count] = child
-                parent[count] = at
+                forest[count, _ANCESTOR] = at
                 cursor[count] = offsets[child]
                 at = count
-    return number, vertex[: count + 1], parent[: count + 1]
+    return count
 
 
 @compiled
-def _predecessors(offsets, targets, kinds, number, vertex):
-    """References between reachable objects, by target: int64[c + 2] and int32, all in depth-first numbers."""
-    count = vertex.size - 1
-    starts = np.zeros(count + 3, np.int64)
-    for w in range(1, count + 1):
-        source = vertex[w]
-        for e in range(offsets[source], offsets[source + 1]):
-            if not (kinds.size and kinds[e] == _WEAK):
-                starts[number[targets[e]] + 2] += 1
-    for w in range(count + 1):
-        starts[w + 2] += starts[w + 1]
-    predecessors = np.empty(starts[count + 2], np.int32)
-    for w in range(1, count + 1):
-        source = vertex[w]
-        for e in range(offsets[source], offsets[source + 1]):
-            if not (kinds.size and kinds[e] == _WEAK):
-                v = number[targets[e]] + 1
-                predecessors[starts[v]] = w
-                starts[v] += 1
-    return starts, predecessors
+def _starts(seen, vertex, starts):
+    """Fills in where the references to each number begin; returns how many there are."""
+    total = np.int64(0)
+    for w in range(vertex.size):
+        starts[w] = total
+        if w:
+            total += seen[vertex[w], _INCOMING]
+    return total
 
 
 @compiled
-def _is_root(roots, number, size):
+def _predecessors(offsets, targets, kinds, seen, vertex, starts, predecessors):
+    """References between reachable objects, by target, all in depth-first numbers."""
+    # Filled from each end downwards: the counts left over serve as cursors.
+    for w in range(vertex.size - 1, 0, -1):
+        source = vertex[w]
+        for e in range(offsets[source], offsets[source + 1]):
+            if not (kinds.size and kinds[e] == _WEAK):
+                target = targets[e]
+                seen[target, _INCOMING] -= 1
+                predecessors[starts[seen[target, _NUMBER]] + seen[target, _INCOMING]] = w
+
+
+@compiled
+def _is_root(roots, seen, size):
     """bool[c + 1] by number."""
     marked = np.zeros(size, np.bool_)
     for root in roots:
-        marked[number[root]] = True
+        marked[seen[root, _NUMBER]] = True
     return marked
 
 
 @compiled
-def _compress(v, linked, ancestor, label, semi, stack):
-    """EVAL: the number of least semidominator on the forest path above *v*.
+def _compress(v, linked, forest, stack):
+    """EVAL: brings the number of least semidominator on the forest path above *v* into its own row.
 
     Numbers from ``linked`` on are linked.
     """
     top = 0
     y = v
-    while ancestor[y] >= linked:
+    while forest[y, _ANCESTOR] >= linked:
         stack[top] = y
         top += 1
-        y = ancestor[y]
+        y = forest[y, _ANCESTOR]
     # y hangs directly below its tree's root: its label is right already.
     while top:
         top -= 1
         z = stack[top]
-        if semi[label[y]] < semi[label[z]]:
-            label[z] = label[y]
-        ancestor[z] = ancestor[y]
+        if forest[y, _LEAST] < forest[z, _LEAST]:
+            forest[z, _LEAST] = forest[y, _LEAST]
+            forest[z, _LABEL] = forest[y, _LABEL]
+        forest[z, _ANCESTOR] = forest[y, _ANCESTOR]
         y = z
-    return label[v]
 
 
 @compiled
-def _link_and_evaluate(starts, predecessors, parent, is_root, stack):
-    """int32[c + 1]: the number of each number's immediate dominator.
+def _link_and_evaluate(starts, predecessors, forest, is_root, dominator, bucket, stack):
+    """Fills in ``dominator``: the number of each number's immediate dominator.
 
-    ``parent`` turns into the forest's ancestors as numbers get linked: only numbers above the one at work are
-    compressed, so a parent is still in place when its child is looked at. ``stack`` is scratch of c + 1.
+    ``bucket`` holds the first number whose semidominator this is (0: none), and ``dominator`` the next one of the
+    same bucket until it is known. Parents turn into the forest's ancestors as numbers get linked: only numbers
+    above the one at work are compressed, so a parent is still in place when its child is looked at.
     """
-    size = parent.size
-    semi = np.empty(size, np.int32)
-    label = np.empty(size, np.int32)
+    size = dominator.size
     for w in range(size):
-        semi[w] = w
-        label[w] = w
-    dominator = np.zeros(size, np.int32)  # until known: the next of the same bucket
-    bucket = np.zeros(size, np.int32)  # the first number whose semidominator this is; 0: none
+        bucket[w] = 0
+    dominator[0] = 0
+    end = np.int64(predecessors.size)
     for w in range(size - 1, 0, -1):
-        above = parent[w]
+        above = forest[w, _ANCESTOR]
         least = np.int32(0) if is_root[w] else above
         if least:
-            for k in range(starts[w], starts[w + 1]):
+            for k in range(starts[w], end):
                 v = predecessors[k]
                 if v > w:
-                    v = semi[_compress(v, w + 1, parent, label, semi, stack)]
+                    _compress(v, w + 1, forest, stack)
+                    v = forest[v, _LEAST]
                 least = min(least, v)
-        semi[w] = least
-        dominator[w] = bucket[least]
-        bucket[least] = w
+        end = starts[w]
+        forest[w, _SEMI] = least
+        forest[w, _LEAST] = least
+        forest[w, _LABEL] = w
+        if least == above:
+            dominator[w] = above  # nothing leads around the parent: no need to wait for it in a bucket
+        else:
+            dominator[w] = bucket[least]
+            bucket[least] = w
         # LINK(above, w) is implied: from now on w counts as linked.
         v = bucket[above]
         bucket[above] = 0
         while v:
             following = dominator[v]
-            u = _compress(v, w, parent, label, semi, stack)
-            dominator[v] = u if semi[u] < semi[v] else above
+            _compress(v, w, forest, stack)
+            dominator[v] = forest[v, _LABEL] if forest[v, _LEAST] < forest[v, _SEMI] else above
             v = following
     for w in range(1, size):
-        if dominator[w] != semi[w]:
+        if dominator[w] != forest[w, _SEMI]:
             dominator[w] = dominator[dominator[w]]
-    return dominator
 
 
 @compiled
-def _by_object(dominator, vertex, n):
-    found = np.full(n, UNREACHABLE, np.int32)
+def _by_object(dominator, vertex, immediate):
+    for i in range(immediate.size):
+        immediate[i] = UNREACHABLE
     for w in range(1, vertex.size):
-        found[vertex[w]] = vertex[dominator[w]]  # vertex[0] is -1, the virtual root
-    return found
+        immediate[vertex[w]] = vertex[dominator[w]]  # vertex[0] is -1, the virtual root
 
 
-@compiled
-def sum_up_tree(order, dominator, values):
+def sum_up_tree(order: np.ndarray, dominator: np.ndarray, values: np.ndarray) -> np.ndarray:
     """int64[n]: by object the sum of ``values`` over all it dominates, itself included; 0 where unreachable.
 
     ``order`` has every dominator before what it dominates.
     """
-    sums = np.zeros(dominator.size, np.int64)
+    sums = np.empty(dominator.size, np.int64)
+    _sum_up(order, dominator, values, sums)
+    return sums
+
+
+@compiled
+def _sum_up(order, dominator, values, sums):
+    for i in range(sums.size):
+        sums[i] = 0
     for k in range(order.size - 1, -1, -1):
         i = order[k]
         sums[i] += values[i]
         above = dominator[i]
         if above >= 0:
             sums[above] += sums[i]
-    return sums
 
 
 @compiled
