@@ -9,9 +9,10 @@ import signal
 import socket
 import subprocess
 import tempfile
+import threading
 import time
 import weakref
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import IO
@@ -86,25 +87,26 @@ class Program:
         self.command = [os.fspath(part) for part in command]
         self._log: IO[bytes] = tempfile.TemporaryFile(prefix="forensics-")  # noqa: SIM115 - closed by stop()
         parent = os.getpid()
-        try:
-            self.process = subprocess.Popen(
-                self.command,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE if capture_output else self._log,
-                stderr=self._log,
-                env={**os.environ, **(environment or {})},
-                cwd=folder,
-                start_new_session=True,  # Ctrl-C reaches us alone, and we end the children in order
-                preexec_fn=lambda: _end_with(parent),  # noqa: PLW1509 - two system calls, no lock
-            )
-        except OSError as error:
-            self._log.close()
-            raise SpecimenError(
-                f"{name} cannot be started: {error}.",
-                advice=f"See that {self.command[0]} is installed and may be run.",
-                command=self.command,
-            ) from error
-        self._finalizer = weakref.finalize(self, _end, self.process)
+        with _interruptions_deferred():
+            try:
+                self.process = subprocess.Popen(
+                    self.command,
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.PIPE if capture_output else self._log,
+                    stderr=self._log,
+                    env={**os.environ, **(environment or {})},
+                    cwd=folder,
+                    start_new_session=True,  # Ctrl-C reaches us alone, and we end the children in order
+                    preexec_fn=lambda: _end_with(parent),  # noqa: PLW1509 - two system calls, no lock
+                )
+            except OSError as error:
+                self._log.close()
+                raise SpecimenError(
+                    f"{name} cannot be started: {error}.",
+                    advice=f"See that {self.command[0]} is installed and may be run.",
+                    command=self.command,
+                ) from error
+            self._finalizer = weakref.finalize(self, _end, self.process)
 
     def __repr__(self) -> str:
         state = "running" if self.running else f"ended with {self.process.returncode}"
@@ -191,6 +193,28 @@ def _answers(url: str) -> bool:
         return httpx.get(url, timeout=5).status_code < 500
     except httpx.HTTPError:
         return False
+
+
+@contextlib.contextmanager
+def _interruptions_deferred() -> Iterator[None]:
+    """Ctrl-C and SIGTERM wait for the end of the block.
+
+    A fork runs Python hooks (logging's, for one), and an exception that a signal handler raises in one of them is
+    printed and forgotten: the interruption would be lost.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield  # handlers run in the main thread alone
+        return
+    arrived: list[int] = []
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = {number: signal.signal(number, lambda got, _: arrived.append(got)) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        if arrived:
+            signal.raise_signal(arrived[0])
 
 
 def _end_with(parent: int) -> None:
