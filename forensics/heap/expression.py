@@ -264,14 +264,15 @@ class _Writer:
         return -1
 
     def _cached(self, edge: Edge, at: int) -> list[Piece]:
+        # The place is the wrapper, not the dict in it: what is cached hangs on both, and goes with cache_clear().
         if edge.kind is EdgeKind.SLOT and edge.label_text == "cache":
-            return [Piece(".cache", at, "cache")]
+            return [Piece(".cache", at - 1, "cache")]
         if edge.kind is EdgeKind.INTERNAL:
             if (
                 self.graph.type_name(edge.target) == "dict"
                 and slot_target(self.graph, edge.source, "cache") < 0
             ):
-                return [Piece(".cache", at, "cache")]
+                return [Piece(".cache", at - 1, "cache")]
             return [Piece(".cache", at - 1, "cache"), Piece("[…]", at)]
         return [Piece(f".{edge.label_text}", at, "attribute")]
 

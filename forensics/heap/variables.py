@@ -9,6 +9,7 @@ import numpy as np
 
 from forensics.agent.stream import EdgeKind
 
+from .edge import children_by_key
 from .names import slot_target
 
 if TYPE_CHECKING:
@@ -81,13 +82,21 @@ class Variables:
         return min(found, key=rank)
 
     def home(self, i: int) -> int:
-        """The namespace dict of the module that a function, or a class by its methods, was compiled in; or -1."""
+        """The namespace dict of the module that a function or class was compiled in; or -1.
+
+        A class says so itself where that text was kept, else its methods do.
+        """
         graph = self._graph
         space = slot_target(graph, i, "__globals__")
         if space >= 0:
             return space
         members = slot_target(graph, i, "__dict__") if slot_target(graph, i, "__mro__") >= 0 else -1
         if members >= 0:
+            named = children_by_key(graph, members).get("__module__", -1)
+            text = graph.text(named) if named >= 0 else None
+            for module, name in graph.modules().names.items() if text else ():
+                if name == text:
+                    return slot_target(graph, module, "__dict__")
             for edge in graph.edges_of(members):
                 space = slot_target(graph, edge.target, "__globals__") if edge.kind is EdgeKind.KEY else -1
                 if space >= 0:
