@@ -120,3 +120,20 @@ def wait_until(condition, seconds: float = 10.0) -> None:
 
 
 __all__ = ["Running", "interpreters", "running", "wait_until"]
+
+
+#: An empty /tmp of its own; the checkout stays where it is, also where that is below /tmp.
+_PRIVATE_TMP = """
+checkout=$1; mode=$2; shift 2
+kept=$(mktemp -d /var/tmp/forensics-kept-XXXXXX)
+mount --bind "$checkout" "$kept" && mount -t tmpfs none /tmp || exit 1
+case $checkout in /tmp/*) mkdir -p "$checkout" && mount --bind "$kept" "$checkout" ;; esac
+umount "$kept" 2>/dev/null; rmdir "$kept"
+mount -o remount,$mode /tmp
+exec "$@"
+"""
+
+
+def private_tmp_command(mode: str = "rw") -> list[str]:
+    """What to put before a command, in a mount namespace, that gives it a /tmp of its own; "ro" to read only."""
+    return ["sh", "-c", _PRIVATE_TMP, "sh", str(Path(__file__).parents[2]), mode]

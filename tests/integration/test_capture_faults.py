@@ -18,7 +18,7 @@ import pytest
 import forensics as fx
 from forensics.capture import injector, ways
 from forensics.capture.link import AgentLink
-from tests.integration.running import Running, running, wait_until
+from tests.integration.running import Running, private_tmp_command, running, wait_until
 
 pytestmark = pytest.mark.skipif(bool(injector.supported()), reason=injector.supported() or "")
 
@@ -291,7 +291,7 @@ def test_threads_and_forks_forbidden_while_the_agent_is_there(tmp_path: Path) ->
 
 @root_only
 def test_a_target_that_may_not_write_to_tmp_is_captured_all_the_same(tmp_path: Path) -> None:
-    read_only = ["unshare", "--mount", "sh", "-c", 'mount -t tmpfs -o ro none /tmp && exec "$@"', "sh"]
+    read_only = ["unshare", "--mount", *private_tmp_command("ro")]
     with running("no_tmp", interpreter="/usr/bin/python3", prefix=read_only, flags_in="/var/tmp") as target:
         folder = fx.capture(target.pid, to=tmp_path / "capture")
         assert len(fx.open(folder).snapshots) == 1

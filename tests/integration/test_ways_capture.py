@@ -19,7 +19,7 @@ from forensics.agent.stream import RootKind
 from forensics.capture import injector, rights, targets, ways
 from forensics.capture.link import AgentLink
 from forensics.errors import ForensicsError, TargetError
-from tests.integration.running import Running, interpreters, running, wait_until
+from tests.integration.running import Running, interpreters, private_tmp_command, running, wait_until
 
 pytestmark = pytest.mark.skipif(bool(injector.supported()), reason=injector.supported() or "")
 
@@ -200,17 +200,6 @@ def test_a_process_that_changed_its_user_is_closed_to_that_user() -> None:
         assert target.finish() == "fine"
 
 
-#: An empty /tmp of its own; the checkout stays where it is, also where that is below /tmp.
-_PRIVATE_TMP = """
-checkout=$1; shift
-kept=$(mktemp -d /var/tmp/forensics-kept-XXXXXX)
-mount --bind "$checkout" "$kept" && mount -t tmpfs none /tmp || exit 1
-case $checkout in /tmp/*) mkdir -p "$checkout" && mount --bind "$kept" "$checkout" ;; esac
-umount "$kept" 2>/dev/null; rmdir "$kept"
-exec "$@"
-"""
-
-
 @root_only
 @pytest.mark.parametrize("private_tmp", [False, True])
 def test_a_process_in_namespaces_of_its_own(private_tmp: bool, tmp_path: Path) -> None:
@@ -218,7 +207,7 @@ def test_a_process_in_namespaces_of_its_own(private_tmp: bool, tmp_path: Path) -
         pytest.skip("unshare is not allowed here")
     inside = ["unshare", "-p", "-f", "-m", "--mount-proc"]
     if private_tmp:
-        inside += ["sh", "-c", _PRIVATE_TMP, "sh", str(Path(__file__).parents[2])]
+        inside += private_tmp_command()
     with running("large", prefix=inside, flags_in="/var/tmp") as target:
         found = targets.inspect(target.pid)
         assert found.container == "pid, mnt"
