@@ -5,7 +5,11 @@ A request is one line, ``{"verb": …}``; the answer is one line, or for ``snaps
 
 A capture keeps a connection with the verb ``stay`` open as long as it lasts. An agent that was brought in from
 outside, and so has nothing to wait for, stops when the last of these connections ends, which it also does when the
-capturing process is killed.
+capturing process is killed, or when none has come for a minute.
+
+Between the two it makes the interpreter switch threads more often. A service that computes without a pause, or that
+lets go of the interpreter's lock for some microseconds every few milliseconds, would else keep it from the agent for
+seconds on end; the more frequent switches cost such a service less than a capture that drags on.
 """
 
 import json
@@ -20,7 +24,11 @@ import threading
 _PEER = struct.Struct("3i")
 #: Where the socket goes: the first of them that the service may write to. Containers often have no writable /tmp.
 _PLACES = ("/tmp", "/dev/shm", "/var/tmp")
-_state = {"thread": None, "listener": None, "path": None, "pid": None, "guests": 0}
+_state = {"thread": None, "listener": None, "path": None, "pid": None, "guests": 0, "interval": None}
+#: how long the service's threads may keep the interpreter's lock while a capture lasts, seconds
+_INTERVAL = 0.0005
+#: how long an agent that came from outside waits for its first capture, seconds
+_PATIENCE = 60.0
 _guests_lock = threading.Lock()
 
 
@@ -46,6 +54,9 @@ def start():
     path, listener = _listen_somewhere()
     thread = threading.Thread(target=_serve, args=(listener,), name="forensics-agent", daemon=True)
     _state.update(thread=thread, listener=listener, path=path, pid=os.getpid(), guests=0)
+    if not _invited():
+        listener.settimeout(_PATIENCE)
+        _switch_often(True)
     thread.start()
     if first_time:
         # Prefork servers import the application in the master: each worker needs a socket of its own.
@@ -58,6 +69,7 @@ def stop():
     if serving():
         listener = _state["listener"]
         _state.update(thread=None, listener=None, pid=0)
+        _switch_often(False)
         # shutdown() wakes the thread out of accept(); close() alone would not.
         with _quiet():
             listener.shutdown(socket.SHUT_RDWR)
@@ -120,6 +132,7 @@ def _restart_in_worker():
     if walking.in_walker_child() or _state["pid"] in (0, os.getpid()):
         return
     walking.start_afresh()
+    _switch_often(False)
     global _guests_lock
     _guests_lock = threading.Lock()
     inherited = _state["listener"]
@@ -131,9 +144,16 @@ def _restart_in_worker():
 
 
 def _serve(listener):
+    with _quiet():  # the thread that brought us here may have been bound to one core
+        os.sched_setaffinity(0, os.sched_getaffinity(os.getpid()))
     while True:
         try:
             connection, _ = listener.accept()
+        except socket.timeout:  # its name since 3.10 is TimeoutError
+            with _guests_lock:
+                if not _state["guests"]:
+                    stop()
+            continue
         except OSError:
             return
         # A thread each: counters are asked for while a snapshot is under way.
@@ -202,6 +222,7 @@ def _stay(request, connection):
         if not serving():
             return {"error": "the agent is about to go"}
         _state["guests"] += 1
+        _switch_often(True)
     try:
         _send(connection, {"staying": True})
         while connection.recv(1):
@@ -210,9 +231,22 @@ def _stay(request, connection):
         pass
     with _guests_lock:
         _state["guests"] -= 1
-        if not _state["guests"] and not _invited():
-            stop()
+        if not _state["guests"]:
+            _switch_often(False)
+            if not _invited():
+                stop()
     return None
+
+
+def _switch_often(often):
+    usual, now = _state["interval"], sys.getswitchinterval()
+    if often and usual is None and now > _INTERVAL:
+        _state["interval"] = now
+        sys.setswitchinterval(_INTERVAL)
+    elif not often and usual is not None:
+        _state["interval"] = None
+        if now == _INTERVAL:  # else the service has set it meanwhile
+            sys.setswitchinterval(usual)
 
 
 def _invited():

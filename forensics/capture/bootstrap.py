@@ -9,6 +9,8 @@ wrong is written to the page the injector reads (``page``), or is not told at al
 import sys
 
 _PRIVATE = "_forensics_agent"
+#: what the agent keeps to as long as it is there, seconds
+_INTERVAL = 0.0005
 _ERROR_TEXT, _ERROR_LENGTH, _ERROR_LIMIT = 128, 32, 4000
 
 
@@ -26,12 +28,20 @@ def start(page, give_up_at, sources, version):
         # Two captures may come at once; a lock that a fork left held is not waited for.
         lock = sys.__dict__.setdefault("_forensics_starting", _new_lock())
         held = lock.acquire(timeout=5)
+        # Each read of a file costs the wait for the interpreter's lock, a whole interval where the service computes.
+        interval = sys.getswitchinterval()
+        hurried = interval > _INTERVAL
+        if hurried:
+            sys.setswitchinterval(_INTERVAL)
         try:
             _import_threading()
-            _load(sources, version)
+            agent = _load(sources, version)
         finally:
+            if hurried:
+                sys.setswitchinterval(interval)
             if held:
                 lock.release()
+        agent.start()
     except BaseException as error:  # anything that left here would end or soil the service
         try:
             _tell(page, f"{type(error).__name__}: {error}")
@@ -78,8 +88,7 @@ def _load(sources, version):
 
     earlier = sys.modules.get(_PRIVATE)
     if earlier is not None and getattr(earlier, "_version", None) == version:
-        earlier.start()
-        return
+        return earlier
     if earlier is not None:
         earlier.stop()
         for name in [name for name in sys.modules if name.split(".")[0] == _PRIVATE]:
@@ -88,7 +97,7 @@ def _load(sources, version):
     sys.meta_path.append(_Sources(sources))
     agent = importlib.import_module(_PRIVATE)
     agent.__dict__["_version"] = version
-    agent.start()
+    return agent
 
 
 def _import_threading():

@@ -46,6 +46,7 @@ from dataclasses import dataclass, field
 
 from forensics.capture import safety, stub
 from forensics.capture.memory import ProcessMemory
+from forensics.capture.precedence import give_precedence
 from forensics.capture.preparation import OTHER_WAYS, Preparation, free_address, prepare
 from forensics.capture.ptrace import ThreadGone, ThreadStopped, TracedThread
 from forensics.errors import CaptureError, TargetError
@@ -53,6 +54,8 @@ from forensics.errors import CaptureError, TargetError
 _RETRY_AFTER = 0.0007
 #: how long only the three strictest places of ``safety`` are taken
 _STRICT_SECONDS = 0.3
+#: when a script that has not ended gets precedence, seconds; it takes a few milliseconds where nothing hinders it
+_STARVED_AFTER = 0.1
 
 
 @dataclass(frozen=True)
@@ -340,6 +343,7 @@ def _await_creation(memory: ProcessMemory, page: int, pid: int) -> None:
 
 def _await_end(memory: ProcessMemory, page: int, nonce: int, pid: int, patience: float) -> None:
     deadline = time.monotonic() + patience
+    starved_at = time.monotonic() + _STARVED_AFTER
     pause = 0.0002
     while time.monotonic() < deadline:
         time.sleep(pause)
@@ -362,6 +366,8 @@ def _await_end(memory: ProcessMemory, page: int, nonce: int, pid: int, patience:
                 pid=pid,
                 text=text,
             )
+        if status.state == stub.RUNNING and time.monotonic() > starved_at:
+            give_precedence(memory, status.pthread)
         if status.state == stub.NOT_INITIALISED:
             raise TargetError(
                 f"The Python interpreter in process {pid} is not running (yet, or any more).",

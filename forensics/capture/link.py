@@ -111,7 +111,8 @@ class AgentLink:
         with self._connect(ANSWER_LIMIT) as connection:
             self._send(connection, "stay", {})
             # An agent of an earlier version does not know the verb, and never goes.
-            if b"about to go" in connection.recv(1 << 16):
+            answer = self._receive(connection, 1 << 16, ANSWER_LIMIT, "did not answer 'stay'")
+            if b"about to go" in answer:
                 raise CaptureError(f"The agent in process {self.pid} is about to go.", advice="Try again.")
             yield
 

@@ -250,6 +250,7 @@ class Status:
     """What the page says: see the constants above; ``created`` is 0 (not yet) or 1 + the error number."""
 
     state: int
+    pthread: int
     created: int
     error_length: int
     nonce: int
@@ -260,7 +261,7 @@ class Status:
     @classmethod
     def parse(cls, raw: bytes) -> Status:
         """Read the first ``SIZE`` bytes of a page."""
-        return cls(*struct.unpack_from("<I12xI12xI4xQ", raw))
+        return cls(*struct.unpack_from("<I4xQI12xI4xQ", raw))
 
 
 #: where the script puts the UTF-8 text of its error, and the length of that text

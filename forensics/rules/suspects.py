@@ -213,7 +213,7 @@ def _suspect(evidence: Evidence, draft: _Draft, earlier: list[dict[tuple[int, Ki
     main = max(draft.groups, key=lambda group: (len(group), group.kind in _SDK_KINDS))
     members = np.unique(np.concatenate([group.members for group in draft.groups]))
     elements, sizes = [], []
-    for snapshot, ids in zip(evidence.snapshots, _singles(draft, earlier), strict=False):
+    for snapshot, ids in zip(evidence.snapshots, _singles(evidence, draft, earlier), strict=False):
         elements.append(len(ids))
         sizes.append(_bytes_below(snapshot, ids))
     inside = content(graph, members)
@@ -224,7 +224,9 @@ def _suspect(evidence: Evidence, draft: _Draft, earlier: list[dict[tuple[int, Ki
         # One list that grows: its items are the elements.
         container, kind = int(members[0]), Kind.ITEM
         members = np.unique(graph.targets[graph.offsets[container] : graph.offsets[container + 1]])
-        counted = zip(evidence.snapshots, (*_singles(draft, earlier), np.array([container])), strict=True)
+        counted = zip(
+            evidence.snapshots, (*_singles(evidence, draft, earlier), np.array([container])), strict=True
+        )
         elements = [int(snapshot.lengths[ids].sum()) for snapshot, ids in counted]
     return _finish(
         evidence,
@@ -251,15 +253,38 @@ def _one_room(draft: _Draft) -> None:
         draft.groups = sdk if sum(map(len, sdk)) >= 3 else data
 
 
-def _singles(draft: _Draft, earlier: list[dict[tuple[int, Kind], Group]]) -> list[np.ndarray]:
-    """The members of the same merged paths in the earlier snapshots."""
+def _singles(
+    evidence: Evidence, draft: _Draft, earlier: list[dict[tuple[int, Kind], Group]]
+) -> list[np.ndarray]:
+    """The members of the same merged paths in the earlier snapshots; where there are none, of the same retainer.
+
+    The way to a task differs between the moment it waits and the moment it is about to run: its name does not.
+    """
     found = []
-    for known in earlier:
+    for snapshot, known in zip(evidence.snapshots, earlier, strict=False):
         same = [
             known[key].members for group in draft.groups if (key := (group.signature, group.kind)) in known
         ]
+        if not same:
+            kinds = {group.kind for group in draft.groups}
+            named = _by_retainer(snapshot).get(draft.path, [])
+            same = [group.members for group in named if group.kind in kinds]
         found.append(np.unique(np.concatenate(same)) if same else np.zeros(0, np.int32))
     return found
+
+
+def _by_retainer(graph: HeapGraph) -> dict[str, list[Group]]:
+    """The groups of a snapshot by their retainers' paths; kept with the graph."""
+
+    def compute() -> dict[str, list[Group]]:
+        named: dict[str, list[Group]] = {}
+        for group in _heaviest(graph, groups(graph, *WHOLE_KINDS)):
+            draft = _resolve(graph, group)
+            if draft is not None:
+                named.setdefault(draft.path, []).append(group)
+        return named
+
+    return graph._once("forensics.rules.by retainer", compute)
 
 
 def _as_token(graph: HeapGraph, kind: Kind, members: np.ndarray, draft: _Draft, evidence: Evidence) -> Kind:

@@ -38,7 +38,8 @@ class Window:
         self.context.on("request", lambda sent: request(sent.url))
 
 
-@pytest.fixture(scope="session")
+# For a module, not for the session: while it is there, an event loop runs in this thread and asyncio.run() cannot.
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     program = require("chromium", "apt-get install chromium")
     with sync_playwright() as playwright:

@@ -172,6 +172,14 @@ def test_nothing_but_dormant_code_stays_after_a_capture(tmp_path: Path) -> None:
         assert target.finish() == "fine"
 
 
+def test_a_service_that_hardly_lets_go_of_the_lock_is_captured_and_left_as_it_was(tmp_path: Path) -> None:
+    with running("busy") as target:
+        capture = fx.open(fx.capture(target.pid, snapshots=2, every=0.2, to=tmp_path / "capture"))
+        assert len(capture.snapshots) == 2
+        wait_until(lambda: len(os.listdir(f"/proc/{target.pid}/task")) == 1)
+        assert target.finish() == "fine"
+
+
 def test_an_agent_that_the_service_imported_stays_after_a_capture(tmp_path: Path) -> None:
     code = "import forensics.agent, time, sys; print('ready', flush=True); time.sleep(120)"
     with start(sys.executable, "-c", code) as service:

@@ -169,6 +169,11 @@ def allocating():
         process.kill()
 
 
+def open_files(pid: int) -> set[str]:
+    """Files that the process has open or mapped."""
+    return {row.path for row in [*psutil.Process(pid).open_files(), *psutil.Process(pid).memory_maps()]}
+
+
 def recordings_in_tmp() -> set[Path]:
     return set(Path("/tmp").glob("forensics-memray-*"))
 
@@ -209,10 +214,12 @@ def test_it_ends_by_itself_when_nobody_is_there_any_more(allocating: subprocess.
     # THEN another recording is refused while it runs, and its tracker stops at its time
     assert link.request("memray-start", seconds=1)["kind"] == "busy"
     (folder,) = recordings_in_tmp() - before
-    wait_until(lambda: (folder / "allocations.bin").stat().st_size > 0, 10)
-    size = (folder / "allocations.bin").stat().st_size
+    file = folder / "allocations.bin"
+    wait_until(lambda: file.exists() and str(file) not in open_files(allocating.pid), 60)
+    size = file.stat().st_size
+    assert size > 0
     time.sleep(0.3)
-    assert (folder / "allocations.bin").stat().st_size == size
+    assert file.stat().st_size == size
     assert link.request("memray-stop", remove=True) == {"removed": True}
     assert recordings_in_tmp() == before
 
