@@ -125,11 +125,12 @@ def _age(seconds: float) -> str:
 
 
 def operation_of_keys(graph: HeapGraph, content: np.ndarray) -> str | None:
-    """The operation that most responses in ``content`` show by their keys."""
+    """The operation that most responses in ``content`` show by their keys; stream records come from one only."""
     found = recognise(graph)
-    inside = (found.kinds == Kind.RESPONSE) & content[found.objects] & (found.operations > 0)
+    held = content[found.objects]
+    inside = (found.kinds == Kind.RESPONSE) & held & (found.operations > 0)
     if not inside.any():
-        return None
+        return "GetRecords" if (held & (found.kinds == Kind.STREAM_RECORD)).any() else None
     return KEY_OPERATIONS[int(np.bincount(found.operations[inside]).argmax())]
 
 

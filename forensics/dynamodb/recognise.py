@@ -208,6 +208,7 @@ class _Recogniser:
         self.sdk_types()
         self.attribute_values_and_items()
         self.responses()
+        self.stream_records()
         self.attribute_names = self.names_of_items()
         self.resource_items()
         self.converted_objects()
@@ -348,6 +349,14 @@ class _Recogniser:
         low_level = elements[self.kind_of[elements] == Kind.ITEM]
         self.confidence[low_level] = 0.99
 
+    def stream_records(self) -> None:
+        """Records of a table's stream; their images are items already."""
+        records = np.flatnonzero(self.has("eventID", "dynamodb") & (self.value_class == kernels.DICT))
+        self.mark(records, Kind.STREAM_RECORD, 0.95, 16, over=True)
+        # What lies beside the images (sequence number, size, time) looks like an item of a document table.
+        changes = self.child(records, "dynamodb")
+        self.mark(changes, Kind.METADATA, 0.95, 16, over=True)
+
     def operations_by_keys(self, responses: np.ndarray) -> np.ndarray:
         """uint8[len(responses)]: index into ``OPERATIONS`` from the keys alone."""
         masks = self.masks[responses]
@@ -477,8 +486,6 @@ class _Recogniser:
         request = self.has("TableName") & ((self.masks & np.uint64(parameters)) != 0)
         request |= self.has("RequestItems") | self.has("TransactItems")
         self.mark(request & (self.value_class == kernels.DICT), Kind.REQUEST, 0.85, 15)
-        record = self.has("eventID", "dynamodb") & (self.value_class == kernels.DICT)
-        self.mark(record, Kind.STREAM_RECORD, 0.95, 16)
 
     def raw_bodies(self) -> None:
         """The bytes below ``_content`` (botocore) or ``_body`` (aiohttp) of a raw response."""

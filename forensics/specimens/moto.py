@@ -69,6 +69,7 @@ class Moto:
             **aws_environment(),
             "DYNAMODB_ENDPOINT": self.url,
             "AWS_ENDPOINT_URL_DYNAMODB": self.url,
+            "AWS_ENDPOINT_URL_DYNAMODB_STREAMS": self.url,
             "AWS_ENDPOINT_URL_S3": self.url,
         }
 

@@ -1,4 +1,4 @@
-"""What the services of the corpus read: four small tables, the same every time."""
+"""What the services of the corpus read: small tables, the same every time, and one with a stream of its changes."""
 
 from __future__ import annotations
 
@@ -15,16 +15,23 @@ def seed(client: Any) -> None:
     _table(client, "Customers", "customer_id")
     _table(client, "Documents", "document_id")
     _table(client, "Sessions", "session_id")
+    _table(
+        client,
+        "Changes",
+        "change_id",
+        StreamSpecification={"StreamEnabled": True, "StreamViewType": "NEW_AND_OLD_IMAGES"},
+    )
     _fill(client, "Orders", [_order(c, n, letters) for c in range(60) for n in range(ORDERS_EACH)])
     _fill(client, "Customers", [_customer(n, letters) for n in range(CUSTOMERS)])
     _fill(client, "Documents", [_document(n, letters) for n in range(DOCUMENTS)])
     _fill(client, "Sessions", [_session(n, letters) for n in range(SESSIONS)])
 
 
-def _table(client: Any, name: str, key: str, sort: str | None = None, *, by_day: bool = False) -> None:
+def _table(
+    client: Any, name: str, key: str, sort: str | None = None, *, by_day: bool = False, **more: Any
+) -> None:
     keys = [(key, "HASH"), *([(sort, "RANGE")] if sort else [])]
     attributes = [{"AttributeName": attribute, "AttributeType": "S"} for attribute, _ in keys]
-    more: dict[str, Any] = {}
     if by_day:
         attributes.append({"AttributeName": "day", "AttributeType": "N"})
         more["GlobalSecondaryIndexes"] = [
