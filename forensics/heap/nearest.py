@@ -74,7 +74,7 @@ _ROOT_COSTS = {
     RootKind.NATIVE: 30,
     RootKind.OTHER: 12,
 }
-_MODULE_COSTS = {"application": 2, "library": 4, "stdlib": 6}
+_MODULE_COSTS = {"application": 2, "library": 4, "stdlib": 6, "agent": 40}
 _BUCKETS = 64
 
 
