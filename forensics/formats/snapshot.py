@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -102,7 +103,7 @@ def save(graph: HeapGraph, folder: Path, meta: dict[str, object]) -> None:
 
     ``meta`` is written beside the graph's own.
     """
-    columns: dict[str, list[object]] = {
+    columns: dict[str, list[Any]] = {
         "objects": [
             *(graph.addresses, graph.types, graph.shallow_sizes, graph.flags, graph.lengths),
             *(graph.capacities, graph.texts, graph.value_hashes, graph.value_classes),
@@ -124,8 +125,8 @@ def save(graph: HeapGraph, folder: Path, meta: dict[str, object]) -> None:
     (folder / "meta.json").write_text(json.dumps({**kept, **meta}, indent=2) + "\n")
 
 
-def _plain(column: object, kind: pa.DataType) -> pa.Array:
+def _plain(column: Any, kind: pa.DataType) -> pa.Array:
     if isinstance(column, pa.ChunkedArray):
         column = column.combine_chunks()
     array = pa.array(column, kind) if isinstance(column, np.ndarray) else column
-    return array if array.type == kind else array.cast(kind)  # type: ignore[attr-defined]
+    return array if array.type == kind else array.cast(kind)

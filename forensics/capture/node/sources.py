@@ -36,7 +36,6 @@ _CLEAR = re.compile(
 )
 _DELETE = re.compile(rf"delete\s+(?:{_NAME}\.)*#?({_NAME})\[")
 _BOUND = re.compile(r"(?:\.size|\.length)\s*>=?|\bwhile\s*\(")
-_CAPACITY = re.compile(r"\b(maxSize|maxEntries|max|ttl|capacity|entries|limit|maxlen)\s*:")
 _COMMAND = re.compile(
     r"new\s+(?:\w+\.)?\w*?((?:Transact|Batch)?(?:Get|Query|Scan|Put|Update|Delete|Write|ExecuteStatement)(?:Items?)?)"
     r"(?:Command)?\(|\b(paginate(?:Query|Scan))\(|\.(getItem|query|scan|batchGetItem|batchGet|transactGetItems|putItem|"
@@ -166,9 +165,7 @@ def _said(
     for pattern in (_DEFINE, _FIELD):
         match = pattern.search(code)
         if match:
-            bounded = "maximum: " if _CAPACITY.search(code) else ""
-            capacity = " maxsize=" if bounded else ""
-            yield "define", match[1], code.strip() + capacity
+            yield "define", match[1], code.strip()
             break
     for pattern in (_ASSIGNED, _FILL, _INDEXED):
         for match in pattern.finditer(code):

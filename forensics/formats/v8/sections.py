@@ -334,7 +334,7 @@ def copy_strings(data, at, end, offsets, out):
             e = data[at + 1]
             at += 2
             if e in (34, 92, 47):
-                code = np.int64(e)
+                code = int(e)
             elif e == 110:
                 code = 10
             elif e == 116:
