@@ -3,11 +3,33 @@
 #include "walker.h"
 
 #include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 struct mapping {
     void *at;
     size_t bytes;
 };
+
+/* The system calls themselves: a memory profiler that runs in the service puts its own functions over mmap and munmap,
+   and in the child, which no fork handler has told it of, they would write into the file that it shares with the
+   service's. */
+static void *
+system_mmap(size_t bytes)
+{
+    int protection = PROT_READ | PROT_WRITE, flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
+#if defined(__LP64__) && defined(SYS_mmap)
+    return (void *)syscall(SYS_mmap, NULL, bytes, protection, flags, -1, 0L);
+#else
+    return mmap(NULL, bytes, protection, flags, -1, 0);
+#endif
+}
+
+static void
+system_munmap(void *at, size_t bytes)
+{
+    syscall(SYS_munmap, at, bytes);
+}
 
 _Noreturn void
 walk_give_up(struct walk *w, int failure)
@@ -18,7 +40,7 @@ walk_give_up(struct walk *w, int failure)
 static void *
 map(struct walk *w, size_t bytes)
 {
-    void *at = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    void *at = system_mmap(bytes);
     if (at == MAP_FAILED) {
         walk_give_up(w, FAIL_MEMORY);
     }
@@ -75,7 +97,7 @@ static void
 array_free(struct array *a)
 {
     if (a->bytes != NULL) {
-        munmap(a->bytes, a->capacity);
+        system_munmap(a->bytes, a->capacity);
     }
     *a = (struct array){NULL, 0, 0};
 }
@@ -94,7 +116,7 @@ private_free(struct walk *w)
     }
     struct mapping *mapping = (struct mapping *)w->mappings.bytes;
     for (size_t i = 0; i < w->mappings.used / sizeof *mapping; i++) {
-        munmap(mapping[i].at, mapping[i].bytes);
+        system_munmap(mapping[i].at, mapping[i].bytes);
     }
     array_free(&w->mappings);
     w->visited = NULL;
