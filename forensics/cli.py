@@ -150,9 +150,9 @@ def show(capture: CaptureFolder, as_json: AsJson = False, limit: int = 10) -> No
     """What is in a capture: top types, holders, DynamoDB objects."""
     opened = fx.show(capture)
     if as_json:
-        _json(
-            {"manifest": opened.manifest, **{name: _records(each) for name, each in opened.highlights(limit)}}
-        )
+        found = {name: _records(each) for name, each in opened.highlights(limit)}
+        growth = opened.growth and opened.growth.to_dict()
+        _json({"manifest": opened.manifest, "growth": growth, **found})
         return
     _print(str(opened))
     for _, highlight in opened.highlights(limit):
@@ -277,7 +277,8 @@ def _say(result: Any, as_json: bool) -> None:
     elif hasattr(result, "to_dict") and not hasattr(result, "to_string"):
         _json(result.to_dict())
     elif hasattr(result, "manifest"):
-        _json({"folder": str(result.folder), **result.manifest})
+        growth = result.growth and result.growth.to_dict()
+        _json({"folder": str(result.folder), **result.manifest, "growth": growth})
     else:
         _json(_records(result))
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from forensics.dynamodb.chains import ReferenceChains
+    from forensics.growth import Verdict as GrowthVerdict
     from forensics.heap import HeapGraph
     from forensics.heap.diff import HeapDiff
     from forensics.rules.evidence import Evidence
@@ -126,10 +127,23 @@ class Capture:
 
     @cached_property
     def profiles(self) -> tuple[Any, ...]:
-        """The allocation profiles in it, loaded."""
-        from forensics.formats import load_profile
+        """The allocation profiles in it, loaded; memray's with addresses where there are objects to find by them."""
+        from forensics.formats import guess
 
-        return tuple(load_profile(path) for path in self.allocations)
+        joined = {"measures": ("live", "peak"), "over_time": False, "addresses": True}
+        loaded = []
+        for path in self.allocations:
+            loader = guess(path)
+            options = joined if loader.name == "memray" and len(self.snapshots) else {}
+            loaded.append(loader.load(path, **options))
+        return tuple(loaded)
+
+    @cached_property
+    def growth(self) -> GrowthVerdict | None:
+        """What the process's resident set over time says; None where it was not sampled."""
+        from forensics.growth import judge_process
+
+        return judge_process(self.process)
 
     # -- the verbs -----------------------------------------------------------------------------------------------
 
@@ -193,10 +207,8 @@ class Capture:
         manifest = self.manifest
         command = " ".join(manifest.get("command_line", []))
         yield "capture", str(self.folder)
-        yield (
-            "process",
-            f"PID {manifest.get('pid', '?')}, {self.runtime} {manifest.get('runtime_version') or ''}".strip(),
-        )
+        runtime = f"{self.runtime} {manifest.get('runtime_version') or ''}".strip()
+        yield "process", runtime if manifest.get("pid") is None else f"PID {manifest['pid']}, {runtime}"
         if command:
             yield "command", command if len(command) <= 100 else command[:99] + "…"
         for number, entry in enumerate(manifest.get("snapshots", [])):
@@ -204,6 +216,8 @@ class Capture:
             cost = f", paused {pause * 1000:.1f} ms" if pause is not None else ""
             size = f"{entry['objects']:,} objects, {entry['references']:,} references"
             yield f"snapshot {number}", f"{size} ({entry.get('walker')} walker{cost})"
+        if self.growth is not None:
+            yield "growth", self.growth.headline
         if self.allocations:
             yield "profiles", ", ".join(path.name for path in self.allocations)
         yield "values", _VALUES_SAID.get(str(manifest.get("values")), str(manifest.get("values")))

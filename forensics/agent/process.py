@@ -9,6 +9,8 @@ import sys
 
 #: seconds that a finished recording waits to be fetched before it is removed
 _FETCH_LIMIT = 120
+#: a recording with addresses ends early at this size, and never takes more than half of what the disk has free
+_MOST_BYTES = 256 << 20
 
 _recording = {}
 _ending = _thread.allocate_lock()
@@ -54,7 +56,11 @@ def _malloc():
 
 
 def memray_start(request):
-    """Begin to record allocations for ``seconds``; the recording ends by itself, whatever becomes of the asker."""
+    """Begin to record allocations for ``seconds``; the recording ends by itself, whatever becomes of the asker.
+
+    With ``addresses`` every allocation is written down with its address, objects of their own, and the recording
+    also ends at ``_MOST_BYTES``. Otherwise it is kept by call stack in memory and written once at the end.
+    """
     import tempfile
     import threading
 
@@ -64,24 +70,58 @@ def memray_start(request):
         import memray
     except ImportError as error:
         return {"refused": str(error), "kind": "not importable", "executable": sys.executable}
-    seconds = float(request["seconds"])
+    addresses = bool(request.get("addresses"))
     folder = tempfile.mkdtemp(prefix="forensics-memray-")
     path = os.path.join(folder, "allocations.bin")
-    options = {"native_traces": bool(request.get("native"))}
-    if hasattr(memray, "FileFormat"):
-        # Kept by call stack in memory and written once at the end: no disk filled by a busy service.
-        options["file_format"] = memray.FileFormat.AGGREGATED_ALLOCATIONS
-    tracker = memray.Tracker(path, **options)
     try:
+        tracker = _tracker(memray, path, addresses, bool(request.get("native")))
         tracker.__enter__()
     except Exception as error:
-        os.rmdir(folder)
+        for remove, name in ((os.unlink, path), (os.rmdir, folder)):
+            with contextlib.suppress(OSError):
+                remove(name)
         return {"refused": str(error), "kind": "refused"}
-    end = threading.Timer(seconds, _end_recording)
-    end.daemon = True
-    _recording.update(tracker=tracker, path=path, folder=folder, timer=end)
-    end.start()
+    over = threading.Event()
+    _recording.update(tracker=tracker, path=path, folder=folder, over=over, full=False)
+    most = _room(folder) if addresses else None
+    watch = threading.Thread(
+        target=_watch_recording, args=(over, float(request["seconds"]), path, most), daemon=True
+    )
+    watch.start()
     return {"path": path, "version": memray.__version__}
+
+
+def _tracker(memray, path, addresses, native):
+    options = {"native_traces": native}
+    if not addresses:
+        if hasattr(memray, "FileFormat"):
+            options["file_format"] = memray.FileFormat.AGGREGATED_ALLOCATIONS
+        return memray.Tracker(path, **options)
+    options["trace_python_allocators"] = True
+    try:
+        # Compressing at the end would stop the service for as long as it takes.
+        plain = memray.FileDestination(path, compress_on_exit=False)
+    except (AttributeError, TypeError):
+        return memray.Tracker(path, **options)
+    return memray.Tracker(destination=plain, **options)
+
+
+def _room(folder):
+    free = os.statvfs(folder)
+    return min(_MOST_BYTES, free.f_bavail * free.f_frsize // 2)
+
+
+def _watch_recording(over, seconds, path, most):
+    """End the recording at its time, or when its file is as large as it may be."""
+    import time
+
+    end = time.monotonic() + seconds
+    while (left := end - time.monotonic()) > 0 and not over.wait(left if most is None else min(left, 0.2)):
+        if most is not None and os.path.exists(path) and os.path.getsize(path) > most:
+            _recording["full"] = True
+            break
+    if not over.is_set():
+        _end_recording()
 
 
 def memray_stop(request):
@@ -92,7 +132,11 @@ def memray_stop(request):
         _remove_recording()
         return {"removed": True}
     _end_recording()
-    return {"path": _recording["path"], "bytes": os.path.getsize(_recording["path"])}
+    return {
+        "path": _recording["path"],
+        "bytes": os.path.getsize(_recording["path"]),
+        "full": _recording["full"],
+    }
 
 
 def _end_recording():
@@ -103,7 +147,7 @@ def _end_recording():
         if tracker is None:
             return
         tracker.__exit__(None, None, None)
-        _recording["timer"].cancel()
+        _recording["over"].set()
         fetched_by = threading.Timer(_FETCH_LIMIT, _remove_recording)
         fetched_by.daemon = True
         _recording["timer"] = fetched_by

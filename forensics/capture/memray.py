@@ -2,7 +2,9 @@
 
 Not memray's own ``attach``, which needs a debugger. The recording ends by itself after the seconds asked for, by a
 timer inside the target, whatever becomes of this process; its file waits two minutes to be fetched and goes then.
-It is aggregated by call stack: nothing is written while it runs, and no value of the service is in it.
+By default it is aggregated by call stack: nothing is written while it runs. Where it is to be joined with an object
+graph it must know the address of each object: then every allocation is written, into a file that has a bound, and it
+goes on until the last snapshot is taken. No value of the service is in either.
 """
 
 from __future__ import annotations
@@ -26,29 +28,37 @@ def record(
     to: Path,
     *,
     native: bool = False,
+    addresses: bool = False,
+    enough: Callable[[], bool] = lambda: True,
+    at_most: float = 0.0,
     progress: Callable[[float, float], None] = lambda done, total: None,
 ) -> Path:
     """Record allocations of the process behind ``link`` for ``seconds`` into the file ``to``; returns ``to``.
 
+    The recording is shorter where a file with addresses reached its bound (256 MiB, or half of the free disk).
+
     Parameters
     ----------
     native : also the native part of each stack; slower
+    addresses : every Python object with its address, for ``forensics.profiles.joined``; slower
+    enough : asked once the seconds are over; while it says no the recording goes on, for ``at_most`` seconds in all
     progress : called about five times a second with the seconds done and the seconds in all
 
     Raises
     ------
     CaptureError : memray cannot be imported there, something records already, or the process ended.
     """
-    started = link.request("memray-start", seconds=seconds, native=native)
+    longest = max(seconds, at_most)
+    started = link.request("memray-start", seconds=longest, native=native, addresses=addresses)
     if "refused" in started:
         raise _refusal(link.pid, seconds, started)
     begin = time.monotonic()
     fetched = False
     try:
-        while (spent := time.monotonic() - begin) < seconds:
-            progress(spent, seconds)
+        while (spent := time.monotonic() - begin) < seconds or (spent < longest and not enough()):
+            progress(min(spent, seconds), seconds)
             _still_there(link.pid)
-            time.sleep(min(0.2, seconds - spent))
+            time.sleep(min(0.2, max(seconds - spent, 0.05)))
         stopped = link.request("memray-stop", timeout=_PATIENCE)
         if "refused" in stopped:
             raise CaptureError(

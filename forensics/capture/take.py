@@ -9,6 +9,7 @@ import secrets
 import shutil
 import socket
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -54,6 +55,10 @@ class Trigger(Protocol):
         """Note that a snapshot was taken, and its bytes on disk."""
 
 
+#: Seconds that a recording of allocations waits for each snapshot beyond its time.
+SNAPSHOT_PATIENCE = 30.0
+
+
 @dataclass(frozen=True)
 class Order:
     """What to capture of a process; times in seconds."""
@@ -69,6 +74,14 @@ class Order:
     trigger: Trigger | None = None
     sample_every: float = 1.0
     progress: Progress = field(default=no_progress, repr=False)
+
+    @property
+    def longest_recording(self) -> float:
+        """Seconds that a recording of allocations may last: one that is to see all snapshots waits for slow ones."""
+        sees_all = (
+            self.snapshots and not self.trigger and (self.snapshots - 1) * self.every <= self.allocations
+        )
+        return self.allocations + (self.snapshots * SNAPSHOT_PATIENCE if sees_all else 0.0)
 
     def check(self) -> None:
         """Raise CaptureError for what cannot be done."""
@@ -139,6 +152,7 @@ class _Taking:
         self.answers: list[tuple[int, list[dict[str, Any]]]] = []
         self.count = 0
         self.walker_path: str | None = None
+        self.pictured = threading.Event()  # the last snapshot is taken, or none will be
 
     def run(self) -> None:
         self._sources()
@@ -156,6 +170,7 @@ class _Taking:
                 if recording is not None:
                     recording.result()
             finally:
+                self.pictured.set()
                 self._write_process(watching)
         if self.answers:
             table = responses.table(self.answers)
@@ -169,6 +184,7 @@ class _Taking:
         for number in range(self.order.snapshots):
             self._wait_until(begin, begin + number * self.order.every, "waiting")
             self._snapshot(self.order.snapshots)
+        self.pictured.set()
         self._wait_until(begin, begin + self.order.watch, "watching")
 
     def _when_triggered(self, trigger: Trigger, watching: Watching) -> None:
@@ -228,16 +244,32 @@ class _Taking:
         self.bundle.write("sources.parquet", lambda path: pq.write_table(table, path))
 
     def _record_allocations(self, pool: ThreadPoolExecutor) -> Future[Path] | None:
+        """Begin to record; returns once allocations are seen, so that what the snapshots show to grow is among them."""
         if not self.order.allocations:
             return None
+        begun = threading.Event()
 
         def record() -> Path:
             return self.bundle.write(
                 "allocations/000.memray.bin",
-                lambda path: memray.record(self.link, self.order.allocations, path),
+                # With an object graph beside it, addresses tell which of its objects came from where.
+                lambda path: memray.record(
+                    self.link,
+                    self.order.allocations,
+                    path,
+                    addresses=self.order.snapshots > 0,
+                    enough=self.pictured.is_set,
+                    at_most=self.order.longest_recording,
+                    progress=lambda done, total: begun.set(),
+                ),
             )
 
-        return pool.submit(record)
+        recording = pool.submit(record)
+        recording.add_done_callback(lambda _: begun.set())
+        begun.wait()
+        if recording.done():
+            recording.result()  # it was refused: say so before anything else is taken
+        return recording
 
     def _write_process(self, watching: Watching) -> None:
         series = watching.series()

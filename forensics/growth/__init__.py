@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from forensics.growth.series import GrowthSeries
-from forensics.growth.verdict import Verdict, judge
+from forensics.growth.verdict import Verdict, judge, judge_process
 
-__all__ = ["GrowthSeries", "Verdict", "judge"]
+__all__ = ["GrowthSeries", "Verdict", "judge", "judge_process"]

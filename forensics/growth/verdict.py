@@ -93,12 +93,23 @@ class Verdict:
         rate = f"{_mb(self.slope.value * 60)} a minute ({_mb(self.slope.low * 60)} … {_mb(self.slope.high * 60)})"
         words = f"{self.shape}: {rate}"
         if self.watch_for is not None:
-            words = f"cannot tell yet: watch for {_duration(self.watch_for)} in all"
+            words = f"cannot tell yet, watch for {_duration(self.watch_for)} in all"
         if self.seconds_to_limit is not None:
             words += f", at the memory limit in about {_duration(self.seconds_to_limit[1])}"
         if self.bytes_per_request is not None:
             words += f", {self.bytes_per_request.value:,.0f} bytes a request"
         return words
+
+    @property
+    def headline(self) -> str:
+        """The same with how sure it is, for a line by itself."""
+        return self.text if self.watch_for is not None else f"{self.text}; confidence {self.confidence:.2f}"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain numbers and words for JSON; what is endless or unknown is None."""
+        row = self.to_pandas().iloc[0].to_dict()
+        finite = {key: _finite(value) for key, value in row.items() if key != "shape"}
+        return {"shape": self.shape, **finite, "because": list(self.because)}
 
     def to_pandas(self) -> pd.DataFrame:
         """One row."""
@@ -124,6 +135,14 @@ class Verdict:
     def _repr_html_(self) -> str:
         reasons = "".join(f"<li>{html.escape(reason)}</li>" for reason in self.because)
         return f"<p><b>{html.escape(self.text)}</b> (confidence {self.confidence:.2f})</p><ul>{reasons}</ul>"
+
+
+def judge_process(process: pd.DataFrame | None) -> Verdict | None:
+    """``judge`` for a capture's ``process`` table; None where the process was not sampled twice."""
+    if process is None or not {"time", "rss"} <= set(process.columns):
+        return None
+    series = GrowthSeries.from_process(process)
+    return judge(series) if len(series) > 1 else None
 
 
 def judge(series: GrowthSeries) -> Verdict:
@@ -336,6 +355,10 @@ def _per_request(series: GrowthSeries) -> Slope | None:
     if series.requests is None or series.requests[-1] <= series.requests[0]:
         return None
     return slope_of(series.requests - series.requests[0], series.resident)
+
+
+def _finite(value: Any) -> float | None:
+    return float(value) if value is not None and np.isfinite(value) else None
 
 
 def _mb(value: float) -> str:

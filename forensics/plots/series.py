@@ -10,6 +10,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from forensics.escape import hover, plain
+from forensics.growth import judge_process
 from forensics.plots import units
 from forensics.plots.figure import style
 from forensics.plots.palette import BAD, OTHERS, SEQUENCE
@@ -29,6 +30,8 @@ _COUNTERS = {
 
 def growth(capture: Any) -> go.Figure:
     """The process' memory in MiB over seconds, the live heap of each snapshot upon it, the snapshots marked.
+
+    The title says what the resident set's series is, where the capture was watched.
 
     ``capture`` is what ``forensics.open`` gives; what it lacks is left out of the picture.
     """
@@ -55,7 +58,12 @@ def growth(capture: Any) -> go.Figure:
     figure.update_layout(showlegend=True)
     figure.update_xaxes(title="seconds since the capture began", rangemode="tozero")
     figure.update_yaxes(title="MiB", rangemode="tozero")
-    return style(figure, "Memory of the process")
+    style(figure, "Memory of the process", height=400)
+    verdict = judge_process(process)
+    if verdict is None:
+        return figure
+    said = {"text": hover(verdict.headline, limit=160), "font": {"size": 13}}
+    return figure.update_layout(title_subtitle=said, margin_t=84)
 
 
 def holders(diff: Any, limit: int = 8) -> go.Figure:

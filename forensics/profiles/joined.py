@@ -52,7 +52,7 @@ class Joint:
     Attributes
     ----------
     held_by : the holder's path
-    held_bytes : bytes of the objects that were looked for
+    held_bytes, held_objects : bytes and number of the objects that were looked for
     allocated_at : the places, the largest first; their shares are of ``held_bytes``
     way : how the two sides were matched
     confidence : 0…1, how sure the first place is
@@ -65,6 +65,7 @@ class Joint:
     way: Way
     confidence: float
     because: str
+    held_objects: int = 0
 
     @property
     def text(self) -> str:
@@ -118,19 +119,47 @@ def join(
     responses : the tracer's notes at that snapshot
     operations : hints which line calls which operation
     """
-    inside = contents(graph, containers)
+    return join_objects(
+        graph,
+        contents(graph, containers),
+        profile,
+        held_by=held_by,
+        time=time,
+        responses=responses,
+        operations=operations,
+    )
+
+
+def join_objects(
+    graph: HeapGraph,
+    inside: np.ndarray,
+    profile: AllocationProfile,
+    *,
+    held_by: str,
+    time: float | None = None,
+    responses: pd.DataFrame | None = None,
+    operations: Operations | None = None,
+    recent: float = 1.0,
+) -> Joint:
+    """The same for the objects themselves, int32[k], where it is known already what a holder keeps.
+
+    ``recent`` is the share of their bytes that came while the profile was recorded, where that is known: no more
+    than that can be found by address, and all of it is certain.
+    """
     size = int(graph.shallow_sizes[inside].sum())
     if not len(inside):
         return Joint(held_by, 0, (), "none", 0.0, "it holds no objects of its own")
     for attempt in (
-        _by_address(graph, inside, profile, time, operations),
+        _by_address(graph, inside, profile, time, operations, recent),
         _by_tracer(graph, inside, profile, responses, operations),
         _by_shape(size, profile, operations),
     ):
         if attempt is not None:
             way, places, confidence, because = attempt
-            return Joint(held_by, size, places, way, round(confidence, 2), because)
-    return Joint(held_by, size, (), "none", 0.0, "the profile has no stack that allocates DynamoDB data")
+            return Joint(held_by, size, places, way, round(confidence, 2), because, len(inside))
+    return Joint(
+        held_by, size, (), "none", 0.0, "the profile has no stack that allocates DynamoDB data", len(inside)
+    )
 
 
 def contents(graph: HeapGraph, containers: Iterable[int]) -> np.ndarray:
@@ -170,6 +199,7 @@ def _by_address(
     profile: AllocationProfile,
     time: float | None,
     operations: Operations | None,
+    recent: float,
 ) -> Attempt | None:
     if profile.addresses is None or not profile.addresses.num_rows:
         return None
@@ -193,11 +223,14 @@ def _by_address(
     end = profile.origin.end
     late = time is not None and end is not None and abs(time - end) > SAME_TIME
     why = f"{found.sum():,} of {len(inside):,} objects lie in blocks that memray saw allocated"
+    if not found.all():
+        why += "; what is older than the recording, or shared by the interpreter, does not"
     if late and time is not None and end is not None:
         why += (
             f"; the snapshot and the profile are {abs(time - end):.0f} s apart, and addresses are used again"
         )
-    return "addresses", places, share * (0.7 if late else 0.98), why
+    sure = min(places[0].share / max(recent, 0.05), 1.0)
+    return "addresses", places, sure * (0.7 if late else 0.98), why
 
 
 def _places(

@@ -13,6 +13,7 @@ import pandas as pd
 import forensics
 from forensics.dynamodb.chains import ReferenceChains
 from forensics.findings import Findings
+from forensics.growth import Verdict, judge_process
 from forensics.plots.charts import Line
 
 __all__ = ["Material", "Reportable", "gather"]
@@ -39,7 +40,8 @@ class Material:
     """The facts of one report.
 
     ``heap_bytes`` holds the reachable bytes of each snapshot, ``seconds`` its time since the first counter;
-    ``process_lines`` and ``holder_lines`` are the series of the two charts; ``files`` the checksums.
+    ``growth`` is the verdict on the resident set's series; ``process_lines`` and ``holder_lines`` are the series of
+    the two charts; ``files`` the checksums.
     """
 
     name: str
@@ -54,6 +56,7 @@ class Material:
     process_lines: tuple[Line, ...]
     holder_lines: tuple[Line, ...]
     files: dict[str, dict[str, Any]]
+    growth: Verdict | None = None
     missing: tuple[str, ...] = ()
 
     @property
@@ -121,6 +124,7 @@ def gather(capture: Reportable) -> Material:
         process_lines=tuple(lines),
         holder_lines=_holders(capture, seconds) if len(snapshots) > 1 else (),
         files=dict(manifest.get("files", {})),
+        growth=judge_process(process),
         missing=tuple(missing),
     )
 

@@ -73,8 +73,7 @@ def _rules(findings: Findings) -> list[dict[str, Any]]:
 
 
 def _titles() -> dict[str, tuple[str, str]]:
-    from forensics.rules import GUARDS, RULES, Guard, Rule
-    from forensics.rules.by_stacks import STACK_RULES
+    from forensics.rules import GUARDS, RULES, STACK_RULES, Guard, Rule
 
     known: list[Rule | Guard] = [*RULES, *GUARDS]
     by_stack = {rule.id: (rule.title, rule.thresholds) for rule in STACK_RULES}

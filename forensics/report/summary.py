@@ -47,6 +47,13 @@ def _examined(material: Material) -> str:
 
 
 def _behaviour(material: Material, leaks: tuple[Finding, ...]) -> str:
+    told = _live_heap(material, leaks)
+    return (
+        told if material.growth is None else f"{told} By the resident set alone: {material.growth.headline}."
+    )
+
+
+def _live_heap(material: Material, leaks: tuple[Finding, ...]) -> str:
     if len(material.heap_bytes) < 2:
         size = f" The live heap is {units.size(material.heap_bytes[0])}." if material.heap_bytes else ""
         return f"One moment only, so growth is not measured.{size}"

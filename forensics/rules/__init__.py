@@ -23,8 +23,9 @@ from forensics.rules.l17_over_fetch import OverFetch
 from forensics.rules.l18_secrets_retained import SecretsRetained
 from forensics.rules.other_growth import OtherGrowth
 from forensics.rules.rule import Guard, Rule
+from forensics.rules.stacks import STACK_RULES, StackRule
 
-__all__ = ["GUARDS", "RULES", "Evidence", "Guard", "Rule", "judge"]
+__all__ = ["GUARDS", "RULES", "STACK_RULES", "Evidence", "Guard", "Rule", "StackRule", "judge"]
 
 #: The registry; tests and README are checked against it.
 RULES: tuple[Rule, ...] = (

@@ -14,6 +14,7 @@ from forensics.findings import (
     References,
     Retainer,
 )
+from forensics.rules.allocated import allocated_lines
 from forensics.rules.by_stacks import by_stacks
 from forensics.rules.evidence import Evidence
 from forensics.rules.rule import Claim, Excuse, Guard, Rule, article
@@ -289,6 +290,7 @@ def _evidence(suspect: Suspect, evidence: Evidence, claims: Sequence[Claim]) -> 
         said.append(f"defined at {suspect.definition}")
     said += [f"filled at {line}" for line in suspect.filling[:3]]
     said += [f"emptied at {line}" for line in suspect.clearing[:2]]
+    said += allocated_lines(suspect, _retainer(suspect), evidence)
     said += suspect.provenance.reasons
     said += [f"called at {site}" for site in suspect.provenance.sites[:3]]
     if suspect.is_dynamodb:

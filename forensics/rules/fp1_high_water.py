@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from forensics.findings import Remediation
+from forensics.growth import judge_process
 from forensics.rules.evidence import Evidence
 from forensics.rules.rule import Excuse, Guard
 from forensics.rules.suspect import Suspect
@@ -48,11 +49,7 @@ class HighWater(Guard):
 
     def _by_series(self, evidence: Evidence) -> Excuse | None:
         """The same where there is no live heap but what the allocator counts; see ``forensics.growth``."""
-        from forensics.growth import GrowthSeries, judge
-
-        if evidence.process is None or not {"time", "rss"} <= set(evidence.process.columns):
-            return None
-        verdict = judge(GrowthSeries.from_process(evidence.process))
-        if verdict.shape not in ("allocator high-water mark", "fragmentation"):
+        verdict = judge_process(evidence.process)
+        if verdict is None or verdict.shape not in ("allocator high-water mark", "fragmentation"):
             return None
         return Excuse(self, f"the resident set over time shows {verdict.shape}", verdict.because)

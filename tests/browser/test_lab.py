@@ -95,7 +95,7 @@ def test_the_reference_graph_can_be_walked(lab: Lab, window: Callable[..., Windo
     graph = page.locator(".fx-graph").first
     graph.scroll_into_view_if_needed()
     assert graph.locator("canvas").count() >= 1
-    expect(graph.locator(".fx-details h4")).to_have_text("orders.api.RESPONSES")
+    expect(graph.locator(".fx-details h4")).to_have_text("orders.api.RESPONSES", timeout=20_000)
     expect(graph.locator(".fx-details")).to_contain_text("MiB")
 
     graph.get_by_role("button", name="Collapse").click()
@@ -127,7 +127,8 @@ def test_the_triage_panel_follows_its_holder(lab: Lab, window: Callable[..., Win
     expect(page.locator(".fx-card").first).to_contain_text("snapshot 2")
     panel = page.locator(".jp-OutputArea-output", has_text="Choose two moments").last
     expect(panel).to_contain_text("What to change")
-    expect(panel.locator(".fx-graph .fx-details h4")).to_have_text("orders.api.RESPONSES")
+    chosen = panel.locator(".fx-graph .fx-details h4")
+    expect(chosen).to_have_text("orders.api.RESPONSES", timeout=20_000)
     assert shown.outside == []
     assert shown.troubles == []
 

@@ -2,29 +2,41 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pandas as pd
 import pytest
 
-from forensics.growth import GrowthSeries, judge
+from forensics.growth import GrowthSeries, judge, judge_process
 from forensics.growth.series import slope_of
 
+from . import held_out
 from .simulated import MB, SHAPES, leak, noise
 
-EACH = 240
+EACH = 200
+
+
+def confusion_of(shapes, each: int, seed: int) -> pd.DataFrame:
+    """Rows: what was simulated; columns: what was said; ``each`` series a row."""
+    said = {}
+    for row, (true, makers) in enumerate(shapes.items()):
+        verdicts = [
+            judge(makers[k % len(makers)](np.random.default_rng([seed, row, k]))).shape for k in range(each)
+        ]
+        said[true] = pd.Series(verdicts).value_counts()
+    table = pd.DataFrame(said).T.fillna(0).astype(int).reindex(list(shapes))
+    return table[[name for name in shapes if name in table] + [name for name in table if name not in shapes]]
 
 
 @pytest.fixture(scope="module")
 def confusion() -> pd.DataFrame:
-    """Rows: what was simulated; columns: what was said; ``EACH`` series a row."""
-    said = {}
-    for row, (true, makers) in enumerate(SHAPES.items()):
-        verdicts = [
-            judge(makers[k % len(makers)](np.random.default_rng([row, k]))).shape for k in range(EACH)
-        ]
-        said[true] = pd.Series(verdicts).value_counts()
-    table = pd.DataFrame(said).T.fillna(0).astype(int).reindex(list(SHAPES))
-    return table[[each for each in SHAPES if each in table] + [each for each in table if each not in SHAPES]]
+    return confusion_of(SHAPES, EACH, seed=0)
+
+
+@pytest.fixture(scope="module")
+def unseen() -> pd.DataFrame:
+    return confusion_of(held_out.SHAPES, 200, seed=7001)
 
 
 def test_confusion_matrix(confusion):
@@ -35,8 +47,20 @@ def test_confusion_matrix(confusion):
     assert right.mean() >= 0.98
 
 
+HARMLESS = ["step", "warm-up", "sawtooth", "plateau", "allocator high-water mark"]
+
+
+def test_confusion_matrix_of_series_that_no_threshold_was_chosen_on(unseen):
+    """On its first run this gave 92.5 to 100 % a row, 98 % in all: a start-up in few lumps passes for a step."""
+    print("\n" + unseen.to_string())
+    right = pd.Series({shape: unseen.loc[shape, shape] / 200 for shape in unseen.index})
+    assert (right >= 0.9).all() and right.mean() >= 0.96, right
+    assert unseen.loc[HARMLESS, "steady leak"].sum() <= 2
+    assert unseen.loc["steady leak", HARMLESS].sum() <= 2
+
+
 def test_no_harmless_shape_is_called_a_leak(confusion):
-    harmless = ["step", "warm-up", "sawtooth", "plateau", "allocator high-water mark"]
+    harmless = HARMLESS
     assert confusion.loc[harmless, "steady leak"].sum() <= 0.005 * EACH * len(harmless)
 
 
@@ -129,3 +153,18 @@ def test_from_process_table():
 def test_unlimited_cgroup_is_no_limit():
     process = pd.DataFrame({"time": [1.0], "rss": [1.0], "cgroup_limit": [float(2**63 - 1)]})
     assert GrowthSeries.from_process(process).limit is None
+
+
+def test_process_that_was_not_watched_has_no_verdict():
+    assert judge_process(None) is None
+    assert judge_process(pd.DataFrame({"time": [1.0], "rss": [5.0]})) is None
+    assert judge_process(pd.DataFrame({"time": [1.0, 2.0]})) is None
+
+
+def test_json_has_no_endless_numbers():
+    verdict = judge(GrowthSeries(np.arange(2.0), np.full(2, 1e8)))
+    record = json.loads(json.dumps(verdict.to_dict(), allow_nan=False))
+    assert record["shape"] == "cannot tell yet" and record["bytes_per_second_high"] is None
+    assert verdict.headline == verdict.text
+    sure = judge(leak(np.random.default_rng(3)))
+    assert sure.headline == f"{sure.text}; confidence {sure.confidence:.2f}"

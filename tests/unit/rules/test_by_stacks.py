@@ -11,8 +11,7 @@ import pytest
 from forensics import formats
 from forensics.profiles.builder import ProfileBuilder
 from forensics.profiles.model import Frame, Origin
-from forensics.rules import Evidence, judge
-from forensics.rules.by_stacks import STACK_RULES, WHOLE_RESPONSE
+from forensics.rules import STACK_RULES, Evidence, judge, stacks
 
 DATA = Path(__file__).parents[2] / "data" / "profiles"
 
@@ -143,6 +142,18 @@ def test_high_water_mark_by_series():
 
 
 def test_rules_are_whole():
-    for rule in (*STACK_RULES, WHOLE_RESPONSE):
+    for rule in STACK_RULES:
         assert rule.title and rule.references.cwe
         assert set(rule.remedies) == set(rule.runtimes)
+        assert all(remedy.summary and remedy.code for remedy in rule.remedies.values())
+
+
+def test_readme_lists_every_stack_rule():
+    readme = (Path(__file__).parents[3] / "README.md").read_text()
+    for rule in STACK_RULES:
+        assert f"| {rule.id} | {rule.title} | {', '.join(rule.runtimes)} |" in readme, rule.id
+
+
+def test_every_stack_rule_stands_in_a_file_of_its_own():
+    files = sorted(path.stem.partition("_")[0] for path in Path(stacks.__file__).parent.glob("l*.py"))
+    assert files == sorted(rule.id.lower() for rule in STACK_RULES)
