@@ -182,7 +182,8 @@ def _kept(
         wanted[labels[keyed]] = True
         if values_kept != "none":
             said = np.array([_index_of(raw, name) for name in sorted(values.KNOWN | known_names)])
-            at_known = (kinds == EdgeKind.ATTRIBUTE) & np.isin(labels, said[said >= 0])
+            by_name = np.isin(kinds, (EdgeKind.ATTRIBUTE, EdgeKind.CLOSURE))
+            at_known = by_name & np.isin(labels, said[said >= 0])
             wanted[raw.targets[at_known]] = True
         wanted &= is_string
         rows = raw.names[wanted]
