@@ -44,6 +44,7 @@ REASONS: tuple[str, ...] = (
     "an object with $metadata, whose properties are those of a DynamoDB response",
     "every value is an object with one type descriptor (S, N, B, …)",
     "one property, named by a type descriptor, and a value of its type",
+    "a binary that is a view of one of Node's slabs",
 )
 
 #: Operations that the keys of a response can tell; ``DynamoObjects.operations`` indexes this.

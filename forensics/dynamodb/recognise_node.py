@@ -44,7 +44,9 @@ _PLACE = {word: k for k, word in enumerate(dict.fromkeys(_WORDS))}
 _CLIENTS = ("DynamoDBClient", "DynamoDB", "DynamoDBDocumentClient", "DynamoDBDocument")
 _TEXTS = ("(string)", "(concatenated string)", "(sliced string)")
 _BINARIES = ("Uint8Array", "Buffer")
+_SLAB = 8192
 #: Entries of ``recognise.REASONS``.
+_SLICE = 22
 (
     _BY_METADATA,
     _NO_SIGN,
@@ -97,6 +99,7 @@ class NodeRecogniser:
         self._named()
         self._lists()
         self._tokens_and_requests()
+        self._slices()
 
     def child(self, objects: np.ndarray, word: str) -> np.ndarray:
         """int32[…]: the values of that property, of those objects that have it."""
@@ -229,6 +232,30 @@ class NodeRecogniser:
         self.mark(tokens[self.plain[tokens]], Kind.TOKEN, 0.95, _TOKEN, over=True)
         request = self.has("TableName") & ((self.masks & _mask(*_OF_REQUESTS)) != 0)
         self.mark((request | self.has("RequestItems")) & self.plain, Kind.REQUEST, 0.85, _REQUEST)
+
+    def _slices(self) -> None:
+        """Binaries that are views of a slab: what the SDK decodes from base64 is cut from Node's pool."""
+        views = np.flatnonzero(self.of_types(*_BINARIES)).astype(np.int32)
+        self.mark(views[slab_of(self.graph, views) >= 0], Kind.BINARY, 0.6, _SLICE)
+
+
+def slab_of(graph: HeapGraph, objects: np.ndarray) -> np.ndarray:
+    """int32[…]: the ArrayBuffer behind each binary if that is one of Node's slabs of 8192 bytes, else -1."""
+    found = np.full(len(objects), -1, np.int32)
+    for k, i in enumerate(objects.tolist()):
+        for edge in graph.edges_of(i):
+            if edge.label_text == "buffer" and _backing(graph, edge.target) == _SLAB:
+                found[k] = edge.target
+                break
+    return found
+
+
+def _backing(graph: HeapGraph, buffer: int) -> int:
+    """Bytes of memory behind an ArrayBuffer."""
+    names = ("backing_store", "buffer", "data")
+    return sum(
+        int(graph.shallow_sizes[edge.target]) for edge in graph.edges_of(buffer) if edge.label_text in names
+    )
 
 
 def _contained(graph: HeapGraph, objects: np.ndarray) -> np.ndarray:

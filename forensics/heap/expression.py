@@ -376,6 +376,9 @@ def _retainer(writer: Writer, pieces: list[Piece], holder: bool) -> Place:
         reach = reach_of(pieces, reach)
     upto = [k for k, piece in enumerate(pieces) if piece.at <= reach] or [0]
     named = [k for k in upto if pieces[k].place is not None]
+    if javascript:
+        anew = [k for k in named if pieces[k].anew and pieces[k].own]
+        named = [k for k in named if not anew or k >= anew[-1]]
     chosen = _last_of_ours(pieces, named) if named else upto[-1]
     piece = pieces[chosen]
     kind = retained_by(writer, pieces, chosen) if javascript else _kind(writer, pieces, chosen)

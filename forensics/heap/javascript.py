@@ -203,10 +203,15 @@ class JavaScriptWriter(Writer):
         return -1
 
     def _property(self, edge: Edge, k: int, source_type: str) -> Piece:
+        graph = self.graph
         label = edge.label_text or "…"
         text = f".{label}" if _IDENTIFIER.fullmatch(label) else f"[{_quoted(label)}]"
         if self.objects[0] == 0 and source_type.startswith("global"):
             return Piece(f"globalThis{text}", k + 1, "module-variable", own=True, anew=True)
+        function = graph.text(edge.source) if source_type == "(closure)" else None
+        if function:
+            # An application of Express is a function with properties, held by the server it listens with.
+            return Piece(f"{function}{text}", k + 1, "attribute", own=False, anew=True)
         own = source_type == "Object" and self._own_before
         if not own:
             row = code_row(self.graph, edge.source)
@@ -226,8 +231,10 @@ def retained_by(writer: Writer, pieces: list[Piece], chosen: int) -> PlaceKind:
     if kind == "closure":
         if any(each in _TIMERS for each in before):
             return "callback"
-        if "_events" in labels or "absoluteEntries" in labels or "relativeEntries" in labels:
+        if "absoluteEntries" in labels or "relativeEntries" in labels:
             return "handler"
+        if "_events" in labels:
+            return "callback"
         return "closure"
     if kind in ("module-variable", "attribute") and "(closure)" in beyond and CONTEXT in beyond:
         return "callback"

@@ -18,6 +18,7 @@ from forensics.rules.l09_unending_work import UnendingWork
 from forensics.rules.l10_unclosed_transport import UnclosedTransport
 from forensics.rules.l11_pinned_transport import PinnedTransport
 from forensics.rules.l12_stored_exception import StoredException
+from forensics.rules.l13_pinned_slab import PinnedSlab
 from forensics.rules.l14_unbounded_queue import UnboundedQueue
 from forensics.rules.l17_over_fetch import OverFetch
 from forensics.rules.l18_secrets_retained import SecretsRetained
@@ -41,6 +42,7 @@ RULES: tuple[Rule, ...] = (
     UnclosedTransport(),
     PinnedTransport(),
     StoredException(),
+    PinnedSlab(),
     UnboundedQueue(),
     OverFetch(),
     SecretsRetained(),

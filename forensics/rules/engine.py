@@ -145,9 +145,15 @@ def _worth_it(suspect: Suspect, evidence: Evidence) -> bool:
         pile = suspect.dynamo_kind in _SDK_OBJECTS and suspect.elements[-1] >= 3
         return pile or (suspect.is_dynamodb and share_of_heap(suspect, evidence) >= LARGE_SHARE)
     more = suspect.elements[-1] - suspect.elements[0]
-    if suspect.kind in _PASSING and not suspect.unreachable:
+    in_flight = suspect.kind in _PASSING or (evidence.runtime == "node" and _in_a_library(suspect.path))
+    if in_flight and not suspect.unreachable:
         return more >= IN_FLIGHT
     return more >= 2 or (suspect.elements[-1] <= 2 and suspect.sizes[-1] - suspect.sizes[0] > 64_000)
+
+
+def _in_a_library(path: str) -> bool:
+    """Whether a path of JavaScript leads through no variable of the program itself: what calls in flight look like."""
+    return path.startswith(("node:", "(root)")) or "(node:" in path or "/node_modules/" in path
 
 
 # -- from a suspect to a finding --------------------------------------------------------------------------------

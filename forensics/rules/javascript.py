@@ -1,4 +1,4 @@
-"""The right remedies in JavaScript, for the AWS SDK v3; the code is run in the tests against a real DynamoDB server."""
+"""The right remedies in JavaScript, for the AWS SDK v3; the tests see that Node takes the code."""
 
 from __future__ import annotations
 

@@ -36,8 +36,7 @@ _RUNNING = {
 }
 _RUNNING_V8 = {
     "task": "an async function that never settles holds data among its variables",
-    "callback": "timers or callbacks that are never cleared hold data",
-    "handler": "listeners that are never removed hold data",
+    "callback": "timers or listeners that are never removed hold data",
     "closure": "closures that are never let go hold data",
 }
 _TYPES = (

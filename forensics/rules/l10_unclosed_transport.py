@@ -39,11 +39,9 @@ class UnclosedTransport(Rule):
 
     def look(self, suspect: Suspect, evidence: Evidence) -> Claim | None:
         """Claims aiohttp sessions, alone or below clients."""
-        if (
-            evidence.runtime == "node"
-            and suspect.dynamo_kind == Kind.HTTP_SESSION
-            and suspect.elements[-1] >= 3
-        ):
+        if evidence.runtime == "node":
+            if suspect.dynamo_kind != Kind.HTTP_SESSION or suspect.elements[-1] < 3:
+                return None
             return self.claim("HTTP agents of clients that were never destroyed stay with their sockets", 0.8)
         if suspect.dynamo_kind not in (Kind.CLIENT, Kind.HTTP_SESSION) or suspect.elements[-1] < 3:
             return None

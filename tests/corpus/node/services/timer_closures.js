@@ -1,0 +1,31 @@
+// An interval for each request that captures the response and is never cleared.
+// rule: L09
+// holder: closure refresh (timer_closures.js:27) · answer
+// retainer: callback closure
+// kind: response
+// operation: Query
+// table: Orders
+'use strict';
+const { DynamoDBClient, QueryCommand, GetItemCommand, paginateQuery } = require('@aws-sdk/client-dynamodb');
+const express = require('express');
+
+const TABLE = 'Orders';
+const app = express();
+const client = new DynamoDBClient({ endpoint: process.env.DYNAMODB_ENDPOINT });
+
+function ordersOf(customer) {
+  return client.send(new QueryCommand({
+    TableName: TABLE,
+    KeyConditionExpression: 'customer_id = :c',
+    ExpressionAttributeValues: { ':c': { S: customer } },
+    Limit: 3,
+  }));
+}
+
+app.get('/orders/:customer', async (request, response) => {
+  const answer = await ordersOf(request.params.customer);
+  setInterval(function refresh() { return answer.Items.length; }, 600_000);
+  response.json({ count: answer.Items.length });
+});
+app.get('/health', (request, response) => response.json({}));
+app.listen(Number(process.argv[2]), '127.0.0.1');
