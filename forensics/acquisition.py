@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from forensics.capture.take import Order, Progress, no_progress, take
-from forensics.capture.targets import inspect
+from forensics.capture.targets import inspect, look_at
 from forensics.errors import CaptureError, TargetError
 
 #: Where --when is given without --watch, the process is watched for so long, seconds.
@@ -75,6 +75,10 @@ def capture(
     folder = Path(to if to is not None else f"capture-{pid}-{time.strftime('%Y%m%d-%H%M%S')}")
     if workers:
         return _take_workers(pid, folder, order)
+    if look_at(pid).runtime == "node":
+        from forensics.capture.node.take import take as take_node
+
+        return take_node(pid, folder, order)
     _refuse_master(pid)
     return take(pid, folder, order)
 

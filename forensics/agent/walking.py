@@ -124,7 +124,11 @@ def release_collector():
 
 
 def _native_walk(native, request, connection):
-    options = {"values": request.get("values", True), "limit_seconds": CHILD_LIMIT}
+    options = {
+        "values": request.get("values", True),
+        "limit_seconds": CHILD_LIMIT,
+        "agent_threads": tuple(agent_threads()),
+    }
     described = json.dumps(header("native")).encode()
     if request.get("in_place"):
         options["in_place"] = True

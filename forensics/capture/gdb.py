@@ -52,7 +52,8 @@ def load_agent(pid: int) -> None:
 
     _trial()
     with script_in_target(pid) as path:
-        _run(pid, f"exec(open({path!r}).read())")
+        # A file left open would warn, and a warning leaves its mark in the service's __main__.
+        _run(pid, isolated(f"with open({path!r}) as file: source = file.read()\nexec(source)").strip())
         time.sleep(0.5)
 
 

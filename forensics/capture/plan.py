@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from forensics.capture import guard, walkers, ways
+from forensics.capture.node import cost as node_cost
 from forensics.capture.runtimes import Runtime
 from forensics.capture.table import duration, html_table, size, text_table
-from forensics.capture.targets import Target, inspect
+from forensics.capture.targets import Target, inspect, look_at
 from forensics.errors import CaptureError, TargetError
 
 if TYPE_CHECKING:
@@ -72,7 +73,8 @@ class Plan:
 
     def _title(self) -> str:
         target = self.target
-        return f"A capture of process {target.pid} ({target.name}, Python {target.version}), {self.snapshots} snapshots"
+        what = f"{target.name}, {target.runtime.capitalize()} {target.version}"
+        return f"A capture of process {target.pid} ({what}), {self.snapshots} snapshots"
 
     def _facts(self) -> list[list[str]]:
         where = "in the process itself" if self.in_place else "in a forked child"
@@ -116,6 +118,9 @@ def plan(
             f"{target!r} is not a process id; only a capture of a Python process has a plan.",
             advice="`forensics targets` lists what can be captured here.",
         ) from None
+    found = look_at(pid)
+    if found.runtime == "node":
+        return _node_plan(found, via, snapshots, Path(to))
     found = inspect(pid)
     runtime = Runtime(found.runtime, found.version, found.library)
     choice = walkers.choose(pid, runtime, "python" if walker == "python" else "auto")
@@ -156,6 +161,29 @@ def plan(
         room.headroom,
         tuple(checks),
     )
+
+
+def _node_plan(found: Target, via: str, snapshots: int, to: Path) -> Plan:
+    """The plan for a Node process. How much of its memory is V8's heap is not known before its inspector is asked."""
+    foretold = node_cost.foretell(guard.memory_of(found.pid).anonymous)
+    room = guard.room_for(found.pid)
+    pause, extra = foretold.pause_seconds, foretold.extra_bytes
+    cost = guard.Cost(foretold.nodes, pause, pause, extra, extra, foretold.disk_bytes)
+    free = shutil.disk_usage(_existing(to)).free
+    way = next((way for way in found.ways if via in ("auto", way.name)), None)
+    checks = (
+        Check("way in", way is not None and way.open, str(way) if way is not None else f"no way named {via}"),
+        Check(
+            "memory",
+            extra <= room.headroom,
+            f"at most {size(extra)}, {room.limited_by} has {size(room.headroom)}",
+        ),
+        Check("memory.oom.group", True, _oom_words(room)),
+        Check("disk", free > cost.disk_bytes * snapshots, f"{size(free)} free"),
+        Check("stopped", _state(found.pid) not in "Tt", f"state {_state(found.pid)}"),
+    )
+    open_way = way.name if way is not None and way.open else None
+    return Plan(found, open_way, "v8", "V8's own", True, snapshots, cost, room.headroom, checks)
 
 
 def require(pid: int, *, native: bool, in_place: bool = False) -> guard.Cost:

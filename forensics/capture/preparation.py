@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
 from collections.abc import Iterator
@@ -46,6 +47,8 @@ def prepare(memory: ProcessMemory) -> Preparation:
             )
     interpreter = next((image for image in loaded if image.symbol("_PyRuntime")), None)
     if interpreter is None:
+        if not mappings(pid):  # it has ended meanwhile, and its parent has not looked yet
+            raise ProcessLookupError(errno.ESRCH, os.strerror(errno.ESRCH))
         raise TargetError(
             f"Process {pid} is not a Python process that can be entered: none of its {len(loaded)} libraries "
             "exports the interpreter (_PyRuntime).",

@@ -114,7 +114,7 @@ def application_files(modules: Iterable[tuple[str, str]]) -> list[tuple[str, str
 
 def _read(root: Path, module: str, file: str) -> _Source | None:
     try:
-        raw = _bytes(root, file)
+        raw = content(root, file)
         if raw is None:
             return None
         encoding, _ = tokenize.detect_encoding(io.BytesIO(raw).readline)
@@ -124,7 +124,7 @@ def _read(root: Path, module: str, file: str) -> _Source | None:
         return None  # gone, not text, not Python, or made to hurt: the capture goes on without it
 
 
-def _bytes(root: Path, file: str) -> bytes | None:
+def content(root: Path, file: str) -> bytes | None:
     """The content of a regular file of bearable size below ``root``, else None."""
     path = _below(root, file)
     if path is None:

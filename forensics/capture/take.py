@@ -120,7 +120,7 @@ def take(pid: int, folder: str | os.PathLike[str], order: Order) -> Path:
         try:
             _Taking(bundle, link, order, choice).run()
         except BaseException as error:
-            _leave_what_is_whole(bundle, error)
+            leave_what_is_whole(bundle, error)
             raise
     return bundle.folder
 
@@ -289,7 +289,7 @@ def _manifest(link: AgentLink, order: Order) -> dict[str, Any]:
         "runtime": "python",
         "runtime_version": about.get("version"),
         "pid": link.pid,
-        "command_line": _command_line(link.pid),
+        "command_line": command_line(link.pid),
         "host": socket.gethostname(),
         "platform": platform.platform(),
         "taken_at": time.time(),
@@ -300,7 +300,8 @@ def _manifest(link: AgentLink, order: Order) -> dict[str, Any]:
     }
 
 
-def _command_line(pid: int) -> list[str]:
+def command_line(pid: int) -> list[str]:
+    """The argument vector of a process; empty where it is gone."""
     try:
         raw = Path(f"/proc/{pid}/cmdline").read_bytes()
     except OSError:
@@ -308,7 +309,7 @@ def _command_line(pid: int) -> list[str]:
     return [part.decode("utf-8", "replace") for part in raw.split(b"\0") if part]
 
 
-def _leave_what_is_whole(bundle: Bundle, error: BaseException) -> None:
+def leave_what_is_whole(bundle: Bundle, error: BaseException) -> None:
     """Nothing half-written stays: without one whole snapshot the folder goes, otherwise the manifest says why."""
     if not bundle.manifest["snapshots"]:
         shutil.rmtree(bundle.folder, ignore_errors=True)

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any, overload
 import psutil
 
 from forensics.capture import guard, rights, ways
+from forensics.capture.node import cost as node_cost
+from forensics.capture.node.cost import SnapshotCost
 from forensics.capture.runtimes import Runtime, runtime_of
 from forensics.capture.table import duration, html_table, size, text_table
 from forensics.capture.ways import Way
@@ -71,7 +73,7 @@ class Target:
     @property
     def how(self) -> str:
         """How to capture it, or why it cannot be."""
-        if self.runtime != "python":
+        if self.runtime not in ("python", "node"):
             return OTHER_RUNTIMES.get(self.runtime, "no way in")
         if self.open_ways:
             return ", ".join(self.open_ways)
@@ -255,8 +257,11 @@ def _target(process: psutil.Process, runtime: Runtime) -> Target:
     pid = process.pid
     with process.oneshot():
         memory = guard.memory_of(pid)
-        python = runtime.name == "python"
-        cost = guard.foretell(memory, native=True) if python else None
+        cost: guard.Cost | SnapshotCost | None = None
+        if runtime.name == "python":
+            cost = guard.foretell(memory, native=True)
+        elif runtime.name == "node":
+            cost = node_cost.foretell(memory.anonymous)
         return Target(
             pid=pid,
             parent=process.ppid(),

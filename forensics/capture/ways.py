@@ -40,6 +40,8 @@ def ways_into(pid: int, runtime: Runtime) -> tuple[Way, ...]:
 
     Nothing of the process is touched, but an agent that listens is asked whether it is there.
     """
+    if runtime.name == "node":
+        return (_inspector(pid),)
     if runtime.name != "python":
         return ()
     version = minor_version(runtime)
@@ -56,6 +58,14 @@ def ways_into(pid: int, runtime: Runtime) -> tuple[Way, ...]:
         Way("injector", borrowed is None, borrowed or ""),
         Way("gdb", False, gdb.why_closed() or no_right or "only when asked for: --via gdb"),
     )
+
+
+def _inspector(pid: int) -> Way:
+    """The way into a Node process; asked without opening it."""
+    from forensics.capture.node.inspector import door
+
+    reason = rights.why_closed(pid) or door(pid).reason
+    return Way("inspector", not reason, reason)
 
 
 def minor_version(runtime: Runtime) -> tuple[int, int]:

@@ -19,7 +19,7 @@ from forensics.dynamodb.vocabulary import Kind
 from forensics.heap.graph import HeapGraph
 
 _STORED = "forensics.dynamodb.ownership"
-_KEY, _WEAK = int(EdgeKind.KEY), int(EdgeKind.WEAK)
+_KEY, _WEAK, _CLOSURE = int(EdgeKind.KEY), int(EdgeKind.WEAK), int(EdgeKind.CLOSURE)
 _POSITIONS = (int(EdgeKind.ITEM), int(EdgeKind.MEMBER), int(EdgeKind.CODE_CONSTANT))
 
 #: What stands for itself; an attribute value inside an item or a number alone does not.
@@ -183,10 +183,21 @@ def _own(graph: HeapGraph, found: DynamoObjects) -> Ownership:
         found.kind_of,
         whole,
         sdk,
+        _scopes(graph),
     )
     unreachable = np.ones(len(parents), np.bool_)
     unreachable[order] = False
     return Ownership(parents, edges, signatures, inside, inside_sdk, unreachable)
+
+
+def _scopes(graph: HeapGraph) -> np.ndarray:
+    """uint64[n]: for V8's contexts what is the same for every run of a function in one process, 0 for the rest."""
+    found = np.zeros(len(graph.shallow_sizes), np.uint64)
+    wanted = graph.slot_labels().get("scope_info") if graph.meta.get("runtime") == "node" else None
+    if wanted is not None:
+        edges = np.flatnonzero((graph.kinds == EdgeKind.SLOT) & np.isin(graph.labels, wanted))
+        found[graph.sources_of(edges)] = graph.addresses[graph.targets[edges]] + np.uint64(1)
+    return found
 
 
 def _hashes(texts: list[str | None]) -> np.ndarray:
@@ -218,6 +229,7 @@ def _tree(
     kind_of,
     whole,
     sdk,
+    scopes,
 ):
     n = offsets.size - 1
     parents = np.full(n, -1, np.int32)
@@ -269,7 +281,11 @@ def _tree(
                     edges[t] = e
                     inside[t] = below
                     inside_sdk[t] = below_sdk
-                    signatures[t] = _mix(_mix(signatures[i], label), type_hash[types[t]])
+                    above = signatures[i]
+                    if kinds[e] == _CLOSURE and scopes[i] != 0:
+                        # How V8 reaches a variable changes as functions come and go; the variable does not.
+                        above = scopes[i]
+                    signatures[t] = _mix(_mix(above, label), type_hash[types[t]])
                     queue[tail] = t
                     tail += 1
         first = cuts[phase]

@@ -10,6 +10,7 @@ import pandas as pd
 from forensics.dynamodb import code
 from forensics.dynamodb.code import Function
 from forensics.heap.graph import HeapGraph
+from forensics.heap.javascript import is_node
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,8 @@ def module_of(path: str, graph: HeapGraph) -> tuple[str, str | None]:
 
 def users_of(graph: HeapGraph, path: str, kind: str) -> tuple[Function, ...]:
     """The program's functions that touch the holder."""
+    if is_node(graph):
+        return ()
     name = name_of(path)
     if kind == "unreachable-cycle":
         # Nobody's variable: the methods of the class whose objects form the cycle.
@@ -84,6 +87,8 @@ def lines_of(
     line of a function but not of an assignment.
     """
     name = name_of(path)
+    if is_node(graph):
+        return _lines_of_script(path, name, sources)
     module, file = module_of(path, graph)
     if sources is not None and len(sources) and name:
         rows = _of_path(sources, path, kind, name, module)
@@ -107,6 +112,47 @@ def lines_of(
     if file is not None and code.is_application(file):
         return Line(file, None), filling or _first(users), emptying
     return (Line(users[0].file, users[0].line) if users else None), filling or _first(users), emptying
+
+
+_SCRIPT = re.compile(r"([^\s(]+\.[cm]?[jt]sx?)(?::(\d+)\))?")
+
+
+def script_of(path: str) -> tuple[str, int | None]:
+    """The script that a path of JavaScript names, and the line of the closure in it: ``("bus.js", 8)``."""
+    match = _SCRIPT.search(path)
+    return (match[1], int(match[2]) if match[2] else None) if match else ("", None)
+
+
+def variable_of(path: str) -> str:
+    """The variable that a path of JavaScript begins with: ``responses`` of ``api.js · responses.get('k')``."""
+    match = re.match(r"[#$\w]+", path.rpartition(" · ")[2])
+    return match[0] if match else ""
+
+
+def _lines_of_script(
+    path: str, name: str, sources: pd.DataFrame | None
+) -> tuple[Line | None, tuple[Line, ...], tuple[Line, ...]]:
+    """The same for JavaScript: by the script that the path names, then by the names of the holder."""
+    script, line = script_of(path)
+    if sources is None or not len(sources):
+        return (Line(script, line) if script else None), (), ()
+    here = sources[sources["file"].str.endswith(("/" + script) if script else "")]
+    names = list(dict.fromkeys((name, variable_of(path))))
+    found = {
+        kind: next(
+            (rows for each in names if len(rows := here[(here["kind"] == kind) & (here["name"] == each)])),
+            here.iloc[:0],
+        )
+        for kind in ("define", "fill", "clear")
+    }
+    defined, filled, emptied = (_lines(found[kind]) for kind in ("define", "fill", "clear"))
+    if line is not None:
+        # A closure is made where it is written: that is the line to change.
+        file = str(here["file"].iloc[0]) if len(here) else script
+        return Line(file, line), filled or defined, emptied
+    known = defined or filled
+    file = str(here["file"].iloc[0]) if len(here) and script else script
+    return (known[0] if known else Line(file, None) if file else None), filled, emptied
 
 
 def _of_path(sources: pd.DataFrame, path: str, kind: str, name: str, module: str) -> pd.DataFrame:

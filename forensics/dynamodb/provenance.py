@@ -21,6 +21,7 @@ from forensics.dynamodb.recognise import OPERATIONS as KEY_OPERATIONS
 from forensics.dynamodb.recognise import recognise
 from forensics.dynamodb.vocabulary import OPERATIONS, READ_METHODS, Kind
 from forensics.heap.graph import HeapGraph
+from forensics.heap.javascript import is_node
 
 _TABLE_IN_CODE = re.compile(r'TableName="([A-Za-z0-9_.-]{3,255})"')
 _NAMES = frozenset(OPERATIONS.values())
@@ -75,6 +76,8 @@ def provenance(
     if traced is not None:
         return traced
     keys = operation_of_keys(graph, content)
+    if is_node(graph):
+        return _of_script(graph, keys, filling, sources)
     held = graph._once("forensics.dynamodb.tables", lambda: code.table_names(graph))
     calls = [*calls_in_sources(graph, sources, users, filling), *calls_in_code(graph, users, held)]
     call, operation, reasons = _agree(keys, calls)
@@ -90,6 +93,28 @@ def provenance(
     sure = 0.0 if operation is None else 0.85 if keys and operation in keys else 0.6
     sites = (call.where,) if call is not None else ()
     return Provenance(operation, table, True, sure, sites, tuple(reasons))
+
+
+def _of_script(
+    graph: HeapGraph, keys: str | None, filling: Iterable[tuple[str, str]], sources: pd.DataFrame | None
+) -> Provenance:
+    from forensics.dynamodb.provenance_node import calls, tables
+
+    found = calls(graph, sources, filling)
+    call, operation, reasons = _agree(keys, found)
+    if operation is None and keys is not None:
+        operation, why = _operation_by_elimination(keys, graph, sources)
+        reasons += [why] if why else []
+    table = call.table if call is not None else None
+    if table is not None and call is not None:
+        reasons.append(f"table inferred from {call.where}")
+    else:
+        every = tables(graph, sources)
+        if len(every) == 1:
+            table = next(iter(every))
+            reasons.append("table inferred: the only one that the program names")
+    sure = 0.0 if operation is None else 0.85 if keys and operation in keys else 0.6
+    return Provenance(operation, table, True, sure, (call.where,) if call is not None else (), tuple(reasons))
 
 
 def from_tags(graph: HeapGraph, content: np.ndarray, responses: pd.DataFrame | None) -> Provenance | None:

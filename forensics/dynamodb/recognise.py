@@ -41,6 +41,9 @@ REASONS: tuple[str, ...] = (
     "a stream record: eventID beside dynamodb",
     "the content of an HTTP response",
     "plain values under key strings that come from a document and are shared by several dicts",
+    "an object with $metadata, whose properties are those of a DynamoDB response",
+    "every value is an object with one type descriptor (S, N, B, …)",
+    "one property, named by a type descriptor, and a value of its type",
 )
 
 #: Operations that the keys of a response can tell; ``DynamoObjects.operations`` indexes this.
@@ -155,8 +158,26 @@ def _names(names: Any, codes: np.ndarray) -> pd.Categorical:
 def recognise(graph: HeapGraph) -> DynamoObjects:
     """Recognise every DynamoDB object of ``graph``; the answer is kept with the graph."""
     if _STORED not in graph._memo:
-        graph._memo[_STORED] = _Recogniser(graph).run()
+        node = graph.meta.get("runtime") == "node"
+        graph._memo[_STORED] = _recognise_node(graph) if node else _Recogniser(graph).run()
     return graph._memo[_STORED]
+
+
+def _recognise_node(graph: HeapGraph) -> DynamoObjects:
+    from forensics.dynamodb.recognise_node import NodeRecogniser
+
+    seen = NodeRecogniser(graph)
+    seen.run()
+    objects = np.flatnonzero(seen.kind_of).astype(np.int32)
+    return DynamoObjects(
+        objects,
+        seen.kind_of[objects],
+        seen.confidence[objects],
+        seen.reasons[objects],
+        seen.operations[objects],
+        seen.kind_of,
+        seen.names,
+    )
 
 
 def value_classes_of_types(type_names: list[str]) -> np.ndarray:

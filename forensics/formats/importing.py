@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import shutil
 import time
 from collections import Counter
@@ -18,10 +19,10 @@ from forensics.profiles.model import AllocationProfile
 
 
 def import_files(files: Sequence[str | os.PathLike[str]], to: str | os.PathLike[str]) -> Path:
-    """Make a capture at ``to`` out of allocation profiles, in the order in which they were taken.
+    """Make a capture at ``to`` out of allocation profiles and heap snapshots, in the order in which they were taken.
 
-    Every file is read before the capture is made, so that none is made of what cannot be read later; the bytes
-    are then copied as they are.
+    Every profile is read before the capture is made, so that none is made of what cannot be read later; its bytes
+    are then copied as they are. Heap snapshots are written as ours, with their values masked.
 
     Returns
     -------
@@ -36,20 +37,60 @@ def import_files(files: Sequence[str | os.PathLike[str]], to: str | os.PathLike[
         raise FormatError(
             "No file was given to import.", advice="Name the files: forensics import FILE… --to DIR."
         )
-    read: list[tuple[Path, Loader, AllocationProfile]] = []
-    for each in files:
-        path = Path(each)
-        loader = guess(path)
-        read.append((path, loader, loader.load(path)))
+    chosen = [(Path(each), guess(each)) for each in files]
+    heaps = [path for path, loader in chosen if loader.makes == "graph"]
+    read = [(path, loader, loader.load(path)) for path, loader in chosen if loader.makes == "profile"]
     read.sort(key=lambda entry: (entry[2].origin.start is None, entry[2].origin.start or 0.0))
-    bundle = Bundle.create(to, **_manifest(read))
+    for path in heaps:
+        check_heap(path)
+    bundle = Bundle.create(to, **_manifest(read, heaps))
+    try:
+        _add_heaps(bundle, heaps)
+        _add_profiles(bundle, read)
+    except BaseException:
+        shutil.rmtree(bundle.folder, ignore_errors=True)
+        raise
+    bundle.update(complete=True)
+    return bundle.folder
+
+
+def check_heap(path: Path) -> None:
+    """See that the sections of a heap snapshot are whole, without reading what is in them.
+
+    Raises
+    ------
+    FormatError : they are not.
+    """
+    from forensics.formats.v8.sections import Sections
+
+    with Sections(path) as sections:
+        for name in ("nodes", "edges", "strings"):
+            sections.span(name)
+
+
+def _add_heaps(bundle: Bundle, heaps: Sequence[Path]) -> None:
+    """Object graphs in the order in which they were written; values are masked, the file itself is not kept."""
+    from forensics.formats.heapsnapshot import write
+
+    key = secrets.token_bytes(16)
+    entries = []
+    for number, path in enumerate(sorted(heaps, key=lambda each: (each.stat().st_mtime, each.name))):
+        taken_at = path.stat().st_mtime
+        entry: dict[str, Any] = {"name": f"snapshots/{number:03d}", "taken_at": taken_at, "walker": "v8"}
+        with bundle.new_folder(entry["name"]) as folder:
+            meta = {"runtime": "node", "taken_at": taken_at, "time": taken_at}
+            entry |= write(path, folder, key=key, meta=meta)
+        entries.append({**entry, "imported_from": path.name})
+        bundle.update(snapshots=entries)
+
+
+def _add_profiles(bundle: Bundle, read: Sequence[tuple[Path, Loader, AllocationProfile]]) -> None:
     entries = []
     for number, (path, loader, profile) in enumerate(read):
         name = f"allocations/{number:03d}{_suffix(path, loader)}"
         bundle.write(name, lambda target, source=path: shutil.copyfile(source, target))  # type: ignore[misc]
         entries.append({"file": name, "imported_from": path.name, "kind": loader.name, **_entry(profile)})
-    bundle.update(allocations=entries, complete=True)
-    return bundle.folder
+    bundle.update(allocations=entries)
 
 
 def _suffix(path: Path, loader: Loader) -> str:
@@ -58,10 +99,13 @@ def _suffix(path: Path, loader: Loader) -> str:
     return known if known.startswith(".") else ".dhat.json"
 
 
-def _manifest(read: Sequence[tuple[Path, Loader, AllocationProfile]]) -> dict[str, Any]:
-    runtimes = Counter(profile.origin.runtime for _, _, profile in read)
+def _manifest(
+    read: Sequence[tuple[Path, Loader, AllocationProfile]], heaps: Sequence[Path]
+) -> dict[str, Any]:
+    runtimes = Counter(["node"] * len(heaps) + [profile.origin.runtime for _, _, profile in read])
     pids = {profile.origin.facts.get("pid") for _, _, profile in read} - {None}
     starts = [profile.origin.start for _, _, profile in read if profile.origin.start is not None]
+    starts += [path.stat().st_mtime for path in heaps]
     return {
         "tool": f"dynamodb-memory-forensics {forensics.__version__}",
         "runtime": runtimes.most_common(1)[0][0],
@@ -69,7 +113,7 @@ def _manifest(read: Sequence[tuple[Path, Loader, AllocationProfile]]) -> dict[st
         "taken_at": min(starts) if starts else None,
         "imported_at": time.time(),
         "via": "import",
-        "values": "none",
+        "values": "masked" if heaps else "none",
         "snapshots": [],
     }
 

@@ -11,7 +11,7 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from forensics.errors import FormatError
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 HEAD_BYTES = 4096
 
-_MODULES = ("memray", "jemalloc", "dhat", "heapprofile", "pprof")
+_MODULES = ("memray", "heapsnapshot", "jemalloc", "dhat", "heapprofile", "pprof")
 
 
 @dataclass(frozen=True)
@@ -33,14 +33,16 @@ class Loader:
     writes : which tool writes such files, for people
     suffixes : usual endings, longest first
     recognises : takes the first ``HEAD_BYTES`` (gunzipped where gzipped) and says whether they are of this kind
-    load : takes a path and options, gives the profile; raises FormatError
+    load : takes a path and options, gives the profile or the object graph; raises FormatError
+    makes : "profile", or "graph" where the file is a heap snapshot
     """
 
     name: str
     writes: str
     suffixes: tuple[str, ...]
     recognises: Callable[[bytes], bool]
-    load: Callable[..., AllocationProfile]
+    load: Callable[..., Any]
+    makes: Literal["profile", "graph"] = "profile"
 
 
 _LOADERS: dict[str, Loader] = {}

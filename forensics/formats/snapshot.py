@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -95,3 +96,37 @@ def _column(table: pa.Table, name: str) -> pa.Array:
 
 def _array(table: pa.Table, name: str) -> np.ndarray:
     return _column(table, name).to_numpy(zero_copy_only=False)
+
+
+def save(graph: HeapGraph, folder: Path, meta: dict[str, object]) -> None:
+    """Write a graph that was made in memory into ``folder``, which must exist; ``load`` opens it again.
+
+    ``meta`` is written beside the graph's own.
+    """
+    columns: dict[str, list[Any]] = {
+        "objects": [
+            *(graph.addresses, graph.types, graph.shallow_sizes, graph.flags, graph.lengths),
+            *(graph.capacities, graph.texts, graph.value_hashes, graph.value_classes),
+        ],
+        "offsets": [graph.offsets],
+        "references": [graph.targets, graph.labels, graph.kinds],
+        "types": [graph.type_names],
+        "strings": [graph.strings],
+        "roots": [graph.root_objects, graph.root_kinds, graph.root_names],
+        "frames": graph.frames.columns,
+        "code": graph.code.columns,
+    }
+    for name, schema in SNAPSHOT_SCHEMAS.items():
+        arrays = [_plain(column, kind) for column, kind in zip(columns[name], schema.types, strict=True)]
+        sink = pa.OSFile(str(folder / f"{name}.arrow"), "wb")
+        with sink, pa.ipc.new_file(sink, schema) as writer:
+            writer.write_batch(pa.record_batch(arrays, schema=schema))
+    kept = {name: value for name, value in graph.meta.items() if name != "folder"}
+    (folder / "meta.json").write_text(json.dumps({**kept, **meta}, indent=2) + "\n")
+
+
+def _plain(column: Any, kind: pa.DataType) -> pa.Array:
+    if isinstance(column, pa.ChunkedArray):
+        column = column.combine_chunks()
+    array = pa.array(column, kind) if isinstance(column, np.ndarray) else column
+    return array if array.type == kind else array.cast(kind)

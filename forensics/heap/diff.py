@@ -156,15 +156,17 @@ def diff(graphs: Sequence[HeapGraph], times: Sequence[float] | None = None) -> H
             times=len(times),
             snapshots=len(graphs),
         )
-    found = [{h.path: h for h in graph.holders(_MOST, _MIN_SHARE)} for graph in graphs]
+    found = []
+    for graph in graphs:
+        found.append({h.path: h for h in graph.holders(_MOST, _MIN_SHARE)})
+        if graph is not graphs[-1]:
+            graph.forget()  # several snapshots are not to take several times the memory
     paths = dict.fromkeys(path for holders in reversed(found) for path in holders)
     for path, holder in _grown(graphs[0], graphs[-1], paths):
         paths.setdefault(path, None)
         found[-1].setdefault(path, holder)
     series = [_series(graphs, times, [holders.get(path) for holders in found]) for path in paths]
     series.sort(key=lambda s: (s.shape != "growing", -max(s.grown_bytes, 0), -s.bytes[-1], s.path))
-    for graph in graphs[1:-1]:
-        graph.forget()
     return HeapDiff(len(graphs), None if times is None else tuple(times), tuple(series), _types(graphs))
 
 

@@ -1,9 +1,12 @@
 """Immediate dominators of an object graph, and the bytes each object retains.
 
-Lengauer and Tarjan, "A Fast Algorithm for Finding Dominators in a Flowgraph", ACM TOPLAS 1(1), 1979, with
-path compression (their "simple" LINK and EVAL): O(m log n) for any graph. Semi-NCA would be a little faster
-on random graphs and is quadratic on a linked list whose payloads also hang on a container at its tail, a graph
-that services do build (an LRU order beside the table of its entries).
+Semidominators and path compression are those of Lengauer and Tarjan, "A Fast Algorithm for Finding Dominators in a
+Flowgraph", ACM TOPLAS 1(1), 1979. From the semidominators the immediate dominators are found as nearest common
+ancestors (Semi-NCA: L. Georgiadis, "Linear-Time Algorithms for Dominators and Related Problems", Princeton 2005),
+which is the fastest on most graphs and quadratic on some that services do build: a linked list whose payloads also
+hang on a container at its tail, as an LRU order beside the table of its entries. So its steps are counted, and
+where they come to more than a few for each object Lengauer and Tarjan's own way (the "simple" LINK and EVAL) takes
+over: O(m log n) for any graph.
 
 Everything runs on depth-first numbers: 0 is the virtual root that refers to every root, 1…c are the reachable
 objects in the order of discovery. Nothing recurses.
@@ -16,6 +19,7 @@ import numpy as np
 from forensics.agent.stream import EdgeKind
 
 from .compiled import compiled
+from .prefetch import prefetch
 
 _WEAK = int(EdgeKind.WEAK)
 
@@ -44,7 +48,7 @@ def dominators(
     # goes into address translation. So the large arrays come from here.
     seen = np.empty((n, 2), np.int32)
     vertex = np.empty(n + 1, np.int32)
-    forest = np.empty((n + 1, 4), np.int32)
+    forest = np.empty((n + 1, 2), np.int32)
     cursor = np.empty(n + 1, np.int64)
     count = _number(offsets, targets, kinds, roots, seen, vertex, forest, cursor)
     vertex = vertex[: count + 1]
@@ -53,9 +57,13 @@ def dominators(
     predecessors = np.empty(total, np.int32)
     _predecessors(offsets, targets, kinds, seen, vertex, starts, predecessors)
     is_root = _is_root(roots, seen, count + 1)
-    stack, bucket = seen.reshape(-1)[: count + 1], np.empty(count + 1, np.int32)
+    stack, semi = seen.reshape(-1)[: count + 1], np.empty(count + 1, np.int32)
+    parents = forest[: count + 1, _ANCESTOR].copy()
+    _semidominators(starts, predecessors, forest, is_root, semi, stack)
+    del starts, predecessors, cursor
     dominator = np.empty(count + 1, np.int32)
-    _link_and_evaluate(starts, predecessors, forest, is_root, dominator, bucket, stack)
+    if not _nearest_common_ancestors(parents, semi, dominator, _PATIENCE * (count + 1)):
+        _evaluate(parents, semi, forest, dominator, np.empty(count + 1, np.int32), stack)
     immediate = np.empty(n, np.int32)
     _by_object(dominator, vertex, immediate)
     return immediate, vertex[1:]
@@ -63,7 +71,11 @@ def dominators(
 
 # What is looked at together lies together: the time goes into waiting for memory, not into arithmetic.
 _NUMBER, _INCOMING = 0, 1  # columns by object
-_ANCESTOR, _LABEL, _LEAST, _SEMI = 0, 1, 2, 3  # columns by number
+_ANCESTOR, _LEAST, _LABEL = 0, 1, 1  # columns by number
+#: How far ahead memory is asked for.
+_AHEAD = 8
+#: Steps for each object after which nearest common ancestors are given up.
+_PATIENCE = 4
 
 
 @compiled
@@ -109,7 +121,11 @@ def _number(offsets, targets, kinds, roots, seen, vertex, forest, cursor):
                 seen[child, _NUMBER] = count
                 vertex[count] = child
                 forest[count, _ANCESTOR] = at
-                cursor[count] = offsets[child]
+                e = offsets[child]
+                cursor[count] = e
+                for ahead in range(e, min(e + _AHEAD, offsets[child + 1])):
+                    prefetch(seen, 2 * np.int64(targets[ahead]))
+                    prefetch(offsets, np.int64(targets[ahead]))
                 at = count
     return count
 
@@ -130,6 +146,12 @@ def _predecessors(offsets, targets, kinds, seen, vertex, starts, predecessors):
     """References between reachable objects, by target, all in depth-first numbers."""
     # Filled from each end downwards: the counts left over serve as cursors.
     for w in range(vertex.size - 1, 0, -1):
+        if w > 3 * _AHEAD:
+            prefetch(offsets, np.int64(vertex[w - 3 * _AHEAD]))
+            prefetch(targets, offsets[vertex[w - 2 * _AHEAD]])
+            near = vertex[w - _AHEAD]
+            for ahead in range(offsets[near], min(offsets[near] + _AHEAD, offsets[near + 1])):
+                prefetch(seen, 2 * np.int64(targets[ahead]))
         source = vertex[w]
         for e in range(offsets[source], offsets[source + 1]):
             if not (kinds.size and kinds[e] == _WEAK):
@@ -149,7 +171,7 @@ def _is_root(roots, seen, size):
 
 @compiled
 def _compress(v, linked, forest, stack):
-    """EVAL: brings the number of least semidominator on the forest path above *v* into its own row.
+    """Brings the least semidominator on the forest path above *v* into its own row.
 
     Numbers from ``linked`` on are linked.
     """
@@ -159,60 +181,104 @@ def _compress(v, linked, forest, stack):
         stack[top] = y
         top += 1
         y = forest[y, _ANCESTOR]
-    # y hangs directly below its tree's root: its label is right already.
+    # y hangs directly below its tree's root: what it has is right already.
     while top:
         top -= 1
         z = stack[top]
-        if forest[y, _LEAST] < forest[z, _LEAST]:
-            forest[z, _LEAST] = forest[y, _LEAST]
-            forest[z, _LABEL] = forest[y, _LABEL]
+        forest[z, _LEAST] = min(forest[z, _LEAST], forest[y, _LEAST])
         forest[z, _ANCESTOR] = forest[y, _ANCESTOR]
         y = z
 
 
 @compiled
-def _link_and_evaluate(starts, predecessors, forest, is_root, dominator, bucket, stack):
-    """Fills in ``dominator``: the number of each number's immediate dominator.
+def _semidominators(starts, predecessors, forest, is_root, semi, stack):
+    """Fills in ``semi`` by number.
 
-    ``bucket`` holds the first number whose semidominator this is (0: none), and ``dominator`` the next one of the
-    same bucket until it is known. Parents turn into the forest's ancestors as numbers get linked: only numbers
-    above the one at work are compressed, so a parent is still in place when its child is looked at.
+    Parents turn into the forest's ancestors as numbers get linked: only numbers above the one at work are
+    compressed, so a parent is still in place when its child is looked at.
     """
-    size = dominator.size
-    for w in range(size):
-        bucket[w] = 0
-    dominator[0] = 0
     end = np.int64(predecessors.size)
-    for w in range(size - 1, 0, -1):
-        above = forest[w, _ANCESTOR]
-        least = np.int32(0) if is_root[w] else above
+    semi[0] = 0
+    for w in range(semi.size - 1, 0, -1):
+        least = np.int32(0) if is_root[w] else forest[w, _ANCESTOR]
         if least:
             for k in range(starts[w], end):
+                if k >= 2 * _AHEAD:
+                    prefetch(forest, 2 * np.int64(predecessors[k - 2 * _AHEAD]))
                 v = predecessors[k]
                 if v > w:
                     _compress(v, w + 1, forest, stack)
                     v = forest[v, _LEAST]
                 least = min(least, v)
         end = starts[w]
-        forest[w, _SEMI] = least
+        semi[w] = least
         forest[w, _LEAST] = least
+
+
+@compiled
+def _nearest_common_ancestors(parents, semi, dominator, patience):
+    """Fills in ``dominator`` by number; False where that took more steps than ``patience``."""
+    dominator[0] = 0
+    for w in range(1, semi.size):
+        at = parents[w]
+        while at > semi[w]:
+            at = dominator[at]
+            patience -= 1
+        if patience < 0:
+            return False
+        dominator[w] = at
+    return True
+
+
+@compiled
+def _evaluate(parents, semi, forest, dominator, bucket, stack):
+    """The same from the semidominators by LINK and EVAL.
+
+    ``bucket`` holds the first number whose semidominator this is (0: none), and ``dominator`` the next one of the
+    same bucket until it is known.
+    """
+    for w in range(semi.size):
+        bucket[w] = 0
+        forest[w, _ANCESTOR] = parents[w]
         forest[w, _LABEL] = w
-        if least == above:
+    dominator[0] = 0
+    for w in range(semi.size - 1, 0, -1):
+        above = parents[w]
+        if semi[w] == above:
             dominator[w] = above  # nothing leads around the parent: no need to wait for it in a bucket
         else:
-            dominator[w] = bucket[least]
-            bucket[least] = w
+            dominator[w] = bucket[semi[w]]
+            bucket[semi[w]] = w
         # LINK(above, w) is implied: from now on w counts as linked.
         v = bucket[above]
         bucket[above] = 0
         while v:
             following = dominator[v]
-            _compress(v, w, forest, stack)
-            dominator[v] = forest[v, _LABEL] if forest[v, _LEAST] < forest[v, _SEMI] else above
+            u = _least_labelled(v, w, forest, semi, stack)
+            dominator[v] = u if semi[u] < semi[v] else above
             v = following
-    for w in range(1, size):
-        if dominator[w] != forest[w, _SEMI]:
+    for w in range(1, semi.size):
+        if dominator[w] != semi[w]:
             dominator[w] = dominator[dominator[w]]
+
+
+@compiled
+def _least_labelled(v, linked, forest, semi, stack):
+    """EVAL: the number of least semidominator on the forest path above *v*."""
+    top = 0
+    y = v
+    while forest[y, _ANCESTOR] >= linked:
+        stack[top] = y
+        top += 1
+        y = forest[y, _ANCESTOR]
+    while top:
+        top -= 1
+        z = stack[top]
+        if semi[forest[y, _LABEL]] < semi[forest[z, _LABEL]]:
+            forest[z, _LABEL] = forest[y, _LABEL]
+        forest[z, _ANCESTOR] = forest[y, _ANCESTOR]
+        y = z
+    return forest[v, _LABEL]
 
 
 @compiled

@@ -67,7 +67,10 @@ def write(
     container that holds much, and the retainer is its own name; otherwise the retainer is that of the largest
     container on the way.
     """
-    writer = _Writer(graph, objects, references, root)
+    from .javascript import JavaScriptWriter, is_node
+
+    kind_of_writer = JavaScriptWriter if is_node(graph) else Writer
+    writer = kind_of_writer(graph, objects, references, root)
     pieces = writer.pieces()
     place = _retainer(writer, pieces, holder)
     kind = RootKind(int(graph.root_kinds[root])).name.lower() if root >= 0 else "unreachable"
@@ -79,7 +82,7 @@ def _text(pieces: list[Piece], last: int) -> str:
     return "".join(piece.text for piece in pieces[first : last + 1])
 
 
-class _Writer:
+class Writer:
     """Goes along one path; ``space`` says what the keys of the dict it stands at are (names of a module, …)."""
 
     def __init__(self, graph: HeapGraph, objects: np.ndarray, references: np.ndarray, root: int) -> None:
@@ -91,6 +94,7 @@ class _Writer:
         self.space: PlaceKind | None = None
 
     def pieces(self) -> list[Piece]:
+        """The parts of the expression, root first."""
         pieces = [self._first()]
         count = len(self.references)
         for k in range(count):
@@ -104,6 +108,7 @@ class _Writer:
         return pieces
 
     def full(self) -> str:
+        """Every reference written out."""
         parts = [self._root_name()]
         count = len(self.references)
         for k in range(count):
@@ -361,14 +366,19 @@ def subscript(graph: HeapGraph, edge: Edge) -> str:
 # -- the place to edit -----------------------------------------------------------------------------------------
 
 
-def _retainer(writer: _Writer, pieces: list[Piece], holder: bool) -> Place:
+def _retainer(writer: Writer, pieces: list[Piece], holder: bool) -> Place:
+    from .javascript import is_node, reach_of, retained_by
+
     objects = writer.objects
     reach = len(objects) - 1 if holder else _largest_container(writer)
+    javascript = is_node(writer.graph)
+    if javascript:
+        reach = reach_of(pieces, reach)
     upto = [k for k, piece in enumerate(pieces) if piece.at <= reach] or [0]
     named = [k for k in upto if pieces[k].place is not None]
     chosen = _last_of_ours(pieces, named) if named else upto[-1]
     piece = pieces[chosen]
-    kind = _kind(writer, pieces, chosen)
+    kind = retained_by(writer, pieces, chosen) if javascript else _kind(writer, pieces, chosen)
     return Place(_text(pieces, chosen), kind, int(objects[piece.at]))
 
 
@@ -386,7 +396,7 @@ def _last_of_ours(pieces: list[Piece], named: list[int]) -> int:
     return ours[-1] if ours else last
 
 
-def _largest_container(writer: _Writer) -> int:
+def _largest_container(writer: Writer) -> int:
     """The index on the path of the container with most elements that the path leads through; the end if none."""
     graph = writer.graph
     if not len(writer.references):
@@ -408,7 +418,7 @@ def _largest_container(writer: _Writer) -> int:
     return int(np.argmax(counts))
 
 
-def _kind(writer: _Writer, pieces: list[Piece], chosen: int) -> PlaceKind:
+def _kind(writer: Writer, pieces: list[Piece], chosen: int) -> PlaceKind:
     """The kind of a place, told also by what it holds: a queue, an exception's traceback, callbacks."""
     graph, objects = writer.graph, writer.objects
     piece = pieces[chosen]

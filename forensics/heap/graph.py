@@ -518,5 +518,7 @@ class HeapGraph:
         return self._memo[name]
 
     def forget(self) -> None:
-        """Drop every result kept in memory; they are computed, or read from beside the capture, when asked for."""
-        self._memo.clear()
+        """Drop what is kept in memory and can be had again: from beside the capture, or else by a quick sweep."""
+        quick = ("incoming", "populations", "table objects", "table edges", "table roots", "variables")
+        for name in tuple(self._memo) if self.results() else quick:
+            self._memo.pop(name, None)

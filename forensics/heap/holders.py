@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .compiled import frozen
+from .modules import INJECTED_AGENT
 from .path import Path, Place
 from .paths import nearest_path
 from .population import carried, elements_of, held_directly, largest_above, runs, shared_by
@@ -231,6 +232,10 @@ def _by_variable(graph: HeapGraph, candidates: list[_Candidate], total: int) -> 
     groups: dict[tuple[str, ...], list[_Member]] = {}
     for candidate in candidates:
         paths = [nearest_path(graph, i, holder=True) for i in candidate.objects]
+        # What the capture itself brought in is no part of the service.
+        paths = [path for path in paths if not path.retainer.path.startswith(INJECTED_AGENT)]
+        if not paths:
+            continue
         paths.sort(key=_plainness)
         places = dict.fromkeys(path.retainer.path for path in paths)
         groups.setdefault(tuple(places), []).append((candidate, paths))

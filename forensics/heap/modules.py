@@ -16,10 +16,13 @@ from .edge import key_text
 if TYPE_CHECKING:
     from .graph import HeapGraph
 
-Origin = Literal["application", "library", "stdlib"]
+#: "agent": what a capture itself brought into the process.
+Origin = Literal["application", "library", "stdlib", "agent"]
 _INSTALLED = ("/site-packages/", "/dist-packages/", "\\site-packages\\", "<frozen", "<string>")
-#: Packages that are in the process because of the capture.
 _OURS = "forensics"
+#: The agent as a capture brings it in, and as a service imports it itself.
+INJECTED_AGENT = "_forensics_agent"
+_AGENT = (INJECTED_AGENT, "forensics.agent")
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,7 +109,9 @@ def _origins(names: dict[int, str], files: dict[int, str]) -> dict[str, Origin]:
     for module, name in names.items():
         file = files.get(module, "")
         top = name.partition(".")[0]
-        if top in sys.stdlib_module_names and name != "__main__":
+        if any(name == ours or name.startswith(f"{ours}.") for ours in _AGENT):
+            origins[name] = "agent"
+        elif top in sys.stdlib_module_names and name != "__main__":
             origins[name] = "stdlib"
         elif top == _OURS or any(part in file for part in _INSTALLED):
             origins[name] = "library"

@@ -74,7 +74,7 @@ _ROOT_COSTS = {
     RootKind.NATIVE: 30,
     RootKind.OTHER: 12,
 }
-_MODULE_COSTS = {"application": 2, "library": 4, "stdlib": 6}
+_MODULE_COSTS = {"application": 2, "library": 4, "stdlib": 6, "agent": 40}
 _BUCKETS = 64
 
 
@@ -134,9 +134,14 @@ def root_costs(graph: HeapGraph) -> np.ndarray:
 
 def cost_tables(graph: HeapGraph) -> tuple[np.ndarray, np.ndarray, int]:
     """Costs of slots by string (uint8), of entries of ``sys.modules`` by place (uint8), and that object."""
-    slots = np.full(max(1, len(graph.strings)), _KIND_COSTS[EdgeKind.SLOT], np.uint8)
+    from . import javascript
+
+    known, usual = _SLOT_COSTS, _KIND_COSTS[EdgeKind.SLOT]
+    if javascript.is_node(graph):
+        known, usual = javascript.SLOT_COSTS, javascript.OTHER_SLOT
+    slots = np.full(max(1, len(graph.strings)), usual, np.uint8)
     for name, indices in graph.slot_labels().items():
-        slots[indices] = _SLOT_COSTS.get(name, _KIND_COSTS[EdgeKind.SLOT])
+        slots[indices] = known.get(name, usual)
     modules = graph.modules()
     costs = np.empty(0, np.uint8)
     if modules.table >= 0:

@@ -22,7 +22,19 @@ _UNNAMED = 8
 #: One with so many attributes is used as a table.
 _ATTRIBUTES = 64
 #: Types that have many unnamed references and are no containers.
-_NEVER = ("function", "code", "module", "frame", "cell", "type")
+_NEVER = (
+    *("function", "code", "module", "frame", "cell", "type"),
+    # V8's own: what they list belongs to the object that they are part of
+    *(
+        "(array)",
+        "(object elements)",
+        "(object properties)",
+        "(closure)",
+        "(compiled code)",
+        "(object shape)",
+    ),
+    *("system / PropertyArray", "system / Context", "system / NativeContext", "(GC roots)", "(system)"),
+)
 #: Co-holders looked for; what more containers share belongs to nobody.
 MOST_HOLDERS = 4
 

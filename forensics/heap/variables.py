@@ -15,7 +15,7 @@ from .names import slot_target
 if TYPE_CHECKING:
     from .graph import HeapGraph
 
-_ORIGIN_RANK = {"application": 0, "library": 1, "stdlib": 2}
+_ORIGIN_RANK = {"application": 0, "library": 1, "stdlib": 2, "agent": 3}
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,8 +49,9 @@ class Variables:
     def best(self, i: int) -> tuple[int, int, int] | None:
         """(module, namespace dict, reference) of the name that defines object *i*; None where it has no name.
 
-        The program's own modules come first; a function or class belongs where its code was compiled; and a
-        module that imports from the others that also know the object has most likely imported this too.
+        The program's own modules come first, those of this package's agent last; a function or class belongs where
+        its code was compiled; and a module that imports from the others that also know the object has most likely
+        imported this too.
         """
         begin, end = np.searchsorted(self.objects, [i, i + 1])
         if begin == end:

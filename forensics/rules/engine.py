@@ -48,7 +48,7 @@ _NOUN = {
     Kind.RESOURCE: "resource",
     Kind.TABLE: "Table object",
     Kind.SESSION: "session",
-    Kind.HTTP_SESSION: "aiohttp session",
+    Kind.HTTP_SESSION: "HTTP session",
     Kind.DECIMAL: "number",
 }
 
@@ -174,7 +174,7 @@ def _finding(suspect: Suspect, evidence: Evidence, claims: Sequence[Claim]) -> F
         growth=_growth(suspect, evidence),
         dynamodb=_dynamodb(suspect),
         evidence=_evidence(suspect, evidence, claims),
-        remediation=main.rule.remediation,
+        remediation=main.rule.remedy(evidence.runtime),
         references=_references(claims),
     )
 

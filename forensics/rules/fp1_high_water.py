@@ -43,7 +43,7 @@ class HighWater(Guard):
             return Excuse(
                 self,
                 "the resident set is far above a live heap that does not grow",
-                (f"resident {resident:,} bytes, live Python heap {live[0]:,} and then {live[1]:,} bytes",),
+                (f"resident {resident:,} bytes, live heap {live[0]:,} and then {live[1]:,} bytes",),
             )
         return None
 

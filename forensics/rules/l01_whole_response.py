@@ -27,6 +27,7 @@ class WholeResponse(Rule):
 
     id = "L01"
     title = "Whole responses retained"
+    runtimes = ("python", "node")
     needs = ("snapshots",)
     thresholds = "half of the elements carry a whole response: fewer are responses in flight"
     weight = 10

@@ -19,7 +19,7 @@ def export(client, write):
             write(item["order_id"]["S"])
 """
 
-SEQUENCES = ("list", "collections.deque", "tuple", "set")
+SEQUENCES = ("list", "collections.deque", "tuple", "set", "Array", "Set table")
 
 
 class AccumulatedPages(Rule):
@@ -27,6 +27,7 @@ class AccumulatedPages(Rule):
 
     id = "L02"
     title = "Pages accumulated"
+    runtimes = ("python", "node")
     needs = ("snapshots",)
     thresholds = "the container is a sequence; growth is judged by the engine over at least two snapshots"
     weight = 20

@@ -36,7 +36,16 @@ class BoundedCache:
         return value
 """
 
-_MAPPINGS = ("dict", "OrderedDict", "defaultdict", "Counter", "Dictionary", "Cache", "_lru_cache_wrapper")
+_MAPPINGS = (
+    "dict",
+    "OrderedDict",
+    "defaultdict",
+    "Counter",
+    "Dictionary",
+    "Cache",
+    "_lru_cache_wrapper",
+    "Map table",
+)
 
 
 class UnboundedCache(Rule):
@@ -44,6 +53,7 @@ class UnboundedCache(Rule):
 
     id = "L03"
     title = "Unbounded keyed cache"
+    runtimes = ("python", "node")
     needs = ("snapshots",)
     thresholds = "the container is a mapping or lru_cache(maxsize=None); one with a maximum is left to FP4"
     weight = 30
@@ -58,6 +68,8 @@ class UnboundedCache(Rule):
         if not suspect.is_dynamodb or suspect.dynamo_kind in sdk or suspect.bounded:
             return None
         mapping = suspect.container_type.endswith(_MAPPINGS) or suspect.kind == "cache"
+        if evidence.runtime == "node" and suspect.container_type == "Object":
+            mapping = True  # an object whose properties come together by key
         # A dict of lists grows by keys too.
         if not mapping and not suspect.outer_type.endswith(_MAPPINGS):
             return None

@@ -25,6 +25,7 @@ class ClientPerRequest(Rule):
 
     id = "L04"
     title = "Client per request"
+    runtimes = ("python", "node")
     needs = ("snapshots",)
     thresholds = "three clients or more at one place; a service has one, or one for each region"
     weight = 50

@@ -30,6 +30,7 @@ class RegisteredHandlers(Rule):
 
     id = "L07"
     title = "Handlers registered per request"
+    runtimes = ("python", "node")
     needs = ("snapshots", "two snapshots")
     thresholds = "growth below a botocore event emitter or a list of callbacks"
     weight = 58
@@ -40,6 +41,8 @@ class RegisteredHandlers(Rule):
 
     def look(self, suspect: Suspect, evidence: Evidence) -> Claim | None:
         """Claims data below botocore's event hooks, and a client or session whose handlers become more."""
+        if suspect.kind == "handler" and evidence.runtime == "node" and "absoluteEntries" in suspect.chain[0]:
+            return self.claim("middleware is added to a client's stack again and again and holds data", 0.9)
         if suspect.passes("botocore.hooks.") and suspect.dynamo_kind not in SDK_KINDS:
             return self.claim("event handlers are registered again and again and hold data", 0.9)
         if (

@@ -29,6 +29,7 @@ class EscapedRequest(Rule):
 
     id = "L08"
     title = "Object escapes its request"
+    runtimes = ("python", "node")
     needs = ("snapshots",)
     thresholds = "the way from the root passes a request's state, a context variable or a thread's locals"
     weight = 40
@@ -41,6 +42,14 @@ class EscapedRequest(Rule):
         """Claims data below request state, contexts and thread-locals."""
         if suspect.dynamo_kind in (Kind.CLIENT, Kind.RESOURCE, Kind.TABLE, Kind.SESSION, Kind.NONE):
             return None
+        if suspect.passes("ServerResponse", "IncomingMessage"):
+            return self.claim(
+                "responses to clients are kept, and carry data past the request", suspect.confidence
+            )
+        if evidence.runtime == "node" and ".locals" in suspect.path:
+            return self.claim(
+                "the application's locals carry data past the request", suspect.confidence, weight=31
+            )
         if suspect.kind in ("contextvar", "thread-local"):
             return self.claim(f"a {_SAID[suspect.kind]} carries data past the request", suspect.confidence)
         if suspect.passes(

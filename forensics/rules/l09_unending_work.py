@@ -34,6 +34,12 @@ _RUNNING = {
     "callback": "callbacks that are never removed hold data",
     "frame-local": "a function that does not return collects data in a local variable",
 }
+_RUNNING_V8 = {
+    "task": "an async function that never settles holds data among its variables",
+    "callback": "timers or callbacks that are never cleared hold data",
+    "handler": "listeners that are never removed hold data",
+    "closure": "closures that are never let go hold data",
+}
 _TYPES = (
     "coroutine",
     "generator",
@@ -49,6 +55,7 @@ class UnendingWork(Rule):
 
     id = "L09"
     title = "Closure, timer or task that never ends"
+    runtimes = ("python", "node")
     needs = ("snapshots",)
     thresholds = "the way from the root passes a suspended frame, a timer or a callback's closure"
     weight = 45
@@ -68,6 +75,10 @@ class UnendingWork(Rule):
             return None
         if suspect.unreachable:
             return None
+        if evidence.runtime == "node":
+            said = _RUNNING_V8.get(suspect.kind)
+            many = suspect.kind != "closure" or len(suspect.members) > 1
+            return self.claim(said, suspect.confidence) if said and many else None
         if suspect.kind in _RUNNING:
             return self.claim(_RUNNING[suspect.kind], suspect.confidence)
         if any(name in _TYPES for name in suspect.on_path[-8:]):

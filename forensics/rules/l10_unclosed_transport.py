@@ -28,6 +28,7 @@ class UnclosedTransport(Rule):
 
     id = "L10"
     title = "Unclosed async client"
+    runtimes = ("python", "node")
     needs = ("snapshots", "process")
     thresholds = (
         "three aiohttp sessions or more at one place; open sockets are evidence where they were counted"
@@ -38,6 +39,12 @@ class UnclosedTransport(Rule):
 
     def look(self, suspect: Suspect, evidence: Evidence) -> Claim | None:
         """Claims aiohttp sessions, alone or below clients."""
+        if (
+            evidence.runtime == "node"
+            and suspect.dynamo_kind == Kind.HTTP_SESSION
+            and suspect.elements[-1] >= 3
+        ):
+            return self.claim("HTTP agents of clients that were never destroyed stay with their sockets", 0.8)
         if suspect.dynamo_kind not in (Kind.CLIENT, Kind.HTTP_SESSION) or suspect.elements[-1] < 3:
             return None
         sessions = suspect.holds(Kind.HTTP_SESSION)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from forensics.findings import References, Remediation
 from forensics.rules.evidence import Evidence
 from forensics.rules.rule import Claim, Rule
@@ -20,6 +22,7 @@ class UnboundedQueue(Rule):
 
     id = "L14"
     title = "Unbounded queue"
+    runtimes = ("python", "node")
     needs = ("snapshots",)
     thresholds = "the holder is a queue; growth is judged by the engine"
     weight = 42
@@ -28,6 +31,10 @@ class UnboundedQueue(Rule):
 
     def look(self, suspect: Suspect, evidence: Evidence) -> Claim | None:
         """Claims DynamoDB data in queues."""
+        if evidence.runtime == "node" and re.search(r"[qQ]ueue|pending|backlog|inFlight", suspect.path):
+            return self.claim(
+                "a queue without a maximum fills faster than it is emptied", suspect.confidence * 0.9
+            )
         queue = suspect.kind == "queue" or suspect.passes(
             "queue.Queue", "asyncio.queues.", "queue.SimpleQueue"
         )

@@ -36,6 +36,7 @@ class OverFetch(Rule):
 
     id = "L17"
     title = "Over-fetch"
+    runtimes = ("python", "node")
     needs = ("snapshots",)
     thresholds = (
         "ScannedCount at least 10 times Count over the retained responses, or values of 10,000 bytes or more"

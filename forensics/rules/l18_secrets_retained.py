@@ -28,6 +28,7 @@ class SecretsRetained(Rule):
 
     id = "L18"
     title = "Secrets or personal data in retained items"
+    runtimes = ("python", "node")
     needs = ("snapshots",)
     thresholds = "one value that looks like a secret: a single key is enough to lose"
     weight = 15

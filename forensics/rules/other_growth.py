@@ -20,6 +20,7 @@ class OtherGrowth(Rule):
 
     id = "G01"
     title = "Growth outside DynamoDB"
+    runtimes = ("python", "node")
     needs = ("snapshots", "two snapshots")
     thresholds = (
         "growing until the last snapshot, by at least 4 KB or 10 elements: less is noise of the interpreter"

@@ -58,6 +58,12 @@ class Rule:
         """The claim on this suspect, None where the pattern does not fit."""
         raise NotImplementedError
 
+    def remedy(self, runtime: str) -> Remediation:
+        """The right remedy in the language of the service."""
+        from forensics.rules.javascript import REMEDIES
+
+        return REMEDIES.get(self.id, self.remediation) if runtime == "node" else self.remediation
+
     def claim(self, title: str, confidence: float, *evidence: str, weight: int | None = None) -> Claim:
         """A claim of this rule."""
         heavier = self.weight if weight is None else weight

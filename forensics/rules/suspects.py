@@ -19,6 +19,7 @@ from forensics.dynamodb.provenance import Provenance, provenance
 from forensics.dynamodb.recognise import recognise
 from forensics.dynamodb.vocabulary import Kind
 from forensics.heap.graph import HeapGraph
+from forensics.heap.javascript import is_node
 from forensics.heap.path import Path, Place
 from forensics.heap.series import shape_of, slope
 from forensics.rules.evidence import Evidence
@@ -35,6 +36,10 @@ _INTERPRETER = (
     "typing.",
     "copyreg.",
     "enum.",
+    # Node itself: what it has loaded, its own modules
+    "node:",
+    "closure get (node:",
+    "(root)",
 )
 #: At most this many merged paths are looked at, the heaviest first; the rest is small.
 GROUP_LIMIT = 80
@@ -68,6 +73,8 @@ def barriers(graph: HeapGraph) -> np.ndarray:
 
     def compute() -> np.ndarray:
         names = graph.type_names.to_pylist()
+        if is_node(graph):
+            return _barriers_of_v8(graph, names)
         borrowed = np.array(
             [name in _BARRIERS or name == "type" or name.endswith("Meta") for name in names] or [False]
         )
@@ -82,6 +89,23 @@ def barriers(graph: HeapGraph) -> np.ndarray:
         return found
 
     return graph._once("forensics.rules.barriers", compute)
+
+
+#: What V8's objects only borrow from the program: their shape, code, functions and the variables of these.
+_BORROWED_V8 = frozenset(
+    [
+        *("(object shape)", "(compiled code)", "(closure)", "(synthetic)", "system / NativeContext"),
+        *("system / Context", "(hidden)", "global", "(symbol)"),
+    ]
+)
+
+
+def _barriers_of_v8(graph: HeapGraph, names: list[str]) -> np.ndarray:
+    found = np.array([name in _BORROWED_V8 for name in names] or [False])[graph.types]
+    inherited = graph.slot_labels().get("__proto__")
+    if inherited is not None:
+        found[graph.targets[(graph.kinds == EdgeKind.SLOT) & np.isin(graph.labels, inherited)]] = True
+    return found
 
 
 def content(graph: HeapGraph, objects: np.ndarray) -> np.ndarray:
@@ -164,6 +188,8 @@ def _telling(kind: str) -> int:
 
 def _named(graph: HeapGraph, place: Place, path: Path) -> tuple[str, str]:
     """The place as a person would look for it: caches by their function, closures with their module."""
+    if is_node(graph):
+        return place.path, place.kind
     inner = {"cache": ".cache", "queue": ".queue"}.get(place.kind, "")
     name = place.path.removesuffix(inner) if inner else place.path
     types = [graph.type_name(int(i)) for i in path.objects.tolist()]
@@ -204,6 +230,14 @@ def _path_rank(path: Path) -> int:
 
 
 def _chain(graph: HeapGraph, member: int) -> tuple[str, ...]:
+    if is_node(graph):
+        # What lies between the variable and the data; how V8 reaches the variable tells nothing.
+        paths = graph.paths_to_roots(member, limit=1)
+        objects = paths[0].objects.tolist() if paths else []
+        first = (
+            objects.index(paths[0].retainer.object) if objects and paths[0].retainer.object in objects else 0
+        )
+        return tuple(graph.type_name(each) for each in objects[first:])
     return tuple(graph.type_name(each) for each in reversed(ownership(graph).ancestors(member)))
 
 

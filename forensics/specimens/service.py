@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from forensics.specimens import packages
 from forensics.specimens.moto import Moto
 from forensics.specimens.program import Program, SpecimenError, claim_port
 
@@ -43,6 +44,30 @@ def fastapi(variant: str = "leaking") -> Specimen:
             *("--host", "127.0.0.1", "--port", str(port), "--log-level", "warning"),
         ],
         environment={},
+    )
+
+
+def express(variant: str = "leaking") -> Specimen:
+    """The orders service on Express 5 and the AWS SDK v3 for JavaScript; its packages are installed first.
+
+    Raises
+    ------
+    SpecimenError : Node or npm is missing, or the packages cannot be installed.
+    """
+    _check("express", variant)
+    return node_program("express", variant, SPECIMENS / "express" / variant / "server.js")
+
+
+def node_program(name: str, variant: str, program: Path) -> Specimen:
+    """A program of Node that takes its port as its only argument, with the packages of the Express specimen."""
+    modules = packages.installed(SPECIMENS / "express" / "package.json")
+    node = packages.node()
+    return Specimen(
+        name=name,
+        variant=variant,
+        folder=program.parent,
+        command=lambda port: [node, str(program), str(port)],
+        environment={"NODE_PATH": str(modules), "NODE_ENV": "production"},
     )
 
 

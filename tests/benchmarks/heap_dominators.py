@@ -97,7 +97,7 @@ def compare(n: int) -> None:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) > 3:
+    if sys.argv[1:2] in (["ours"], ["theirs"]):
         print(json.dumps({"ours": ours, "theirs": theirs}[sys.argv[1]](int(sys.argv[2]))))
     else:
         for count in [int(each.replace("_", "")) for each in sys.argv[1:]] or [100_000, 1_000_000]:

@@ -23,7 +23,10 @@ OLDEST = (3, 9)
 def interpreters() -> dict[str, str]:
     """Every supported CPython of this machine: version -> executable."""
     found = {}
-    folders = glob.glob(os.path.expanduser("~/.pyenv/versions/3.*/bin"))
+    folders = [
+        *glob.glob(os.path.expanduser("~/.pyenv/versions/3.*/bin")),
+        *glob.glob(f"{_unpacked()}/python3.*/bin"),
+    ]
     named = [f"python3.{minor}" for minor in range(9, 20)]
     candidates = [sys.executable, "/usr/bin/python3", *named, *(f"{folder}/python3" for folder in folders)]
     for candidate in candidates:
@@ -40,6 +43,12 @@ def interpreters() -> dict[str, str]:
         if version and tuple(map(int, version.split(".")[:2])) >= OLDEST:
             found.setdefault(version, real)
     return dict(sorted(found.items(), key=lambda pair: tuple(map(int, pair[0].split(".")))))
+
+
+def _unpacked() -> Path:
+    """Where ``.ci/python3.14`` is told to put what it unpacks."""
+    base = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+    return Path(base) / "dynamodb-memory-forensics"
 
 
 @dataclass

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import textwrap
 import time
+from pathlib import Path
 
 import httpx
 import psutil
@@ -17,7 +18,11 @@ import pytest
 from forensics.specimens.load import Load
 from forensics.specimens.moto import Moto
 from forensics.specimens.program import Program, SpecimenError
-from forensics.specimens.service import Service, fastapi
+from forensics.specimens.service import Service, express, fastapi
+from tests.conftest import require
+
+#: Says on SIGUSR2 how much V8 holds.
+HEAP_PROBE = Path(__file__).parent / "programs" / "heap_probe.js"
 
 
 def gone(pid: int, seconds: float = 10.0) -> bool:
@@ -36,9 +41,18 @@ def resident(pid: int) -> int:
     return psutil.Process(pid).memory_info().rss
 
 
+def specimen(name: str, variant: str):
+    if name == "fastapi":
+        return fastapi(variant)
+    require("npm", "the Express specimen needs Node.js with npm")
+    return express(variant)
+
+
 @pytest.mark.parametrize("variant", ["leaking", "mended"])
-def test_every_route_answers(moto, variant):
-    with Service(fastapi(variant), moto) as service, httpx.Client(base_url=service.url, timeout=30) as http:
+@pytest.mark.parametrize("name", ["fastapi", "express"])
+def test_every_route_answers(moto, name, variant):
+    chosen = specimen(name, variant)
+    with Service(chosen, moto) as service, httpx.Client(base_url=service.url, timeout=30) as http:
         listed = http.get("/customers/C00031/orders").json()
         assert listed
         order = http.get(f"/customers/C00031/orders/{listed[0]['order_id']}").json()
@@ -50,6 +64,32 @@ def test_every_route_answers(moto, variant):
         assert http.get("/reports/revenue/11").json()["orders"] > 50
         assert http.get("/health").json() == {"products": 60}
         assert http.get("/customers/C00031/orders/none").status_code == 404
+
+
+def test_the_leaking_express_service_keeps_answers_and_the_mended_one_does_not(moto):
+    """By Node's own count after a collection, as the resident set of V8 follows the heap late."""
+    require("npm", "the Express specimen needs Node.js with npm")
+    growth = {}
+    for variant in ("leaking", "mended"):
+        probe = {"NODE_OPTIONS": f"--expose-gc --require={HEAP_PROBE}"}
+        with Service(express(variant), moto, environment=probe) as service:
+            with Load(service.url, orders=600, per_second=100) as load:
+                load.wait_for(60)
+                before = used_after_collection(service)
+                load.wait_for(300)
+                result = load.stop()
+            growth[variant] = used_after_collection(service) - before
+            assert (result.failed, result.failures) == (0, {})
+    assert growth["leaking"] > 1_000_000
+    assert growth["leaking"] > 3 * growth["mended"]
+
+
+def used_after_collection(service: Service) -> int:
+    """What V8 holds, bytes, told by the probe on SIGUSR2."""
+    before = service.program.log(1)
+    os.kill(service.pid, signal.SIGUSR2)
+    service.program.wait_until(lambda: service.program.log(1) != before)
+    return int(service.program.log(1).split()[1])
 
 
 def test_the_leaking_service_grows_and_the_mended_one_does_not(moto):

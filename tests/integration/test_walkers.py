@@ -139,6 +139,14 @@ def test_running_frames_are_roots_with_their_locals(known: Known) -> None:
     assert int(row["object"]) in known.graph.root_objects.tolist()
 
 
+def test_the_agents_own_threads_are_no_part_of_the_service(known: Known) -> None:
+    # Besides the thread that asked there are one that listens and one that waits for the capture to end.
+    frames = known.graph.frames.to_pandas()
+    assert "worker" in set(frames["thread_name"])
+    assert not [name for name in frames["thread_name"] if str(name).startswith("forensics-agent")]
+    assert not frames["file"].str.contains("forensics_agent").any()
+
+
 def test_a_suspended_coroutine_names_its_locals(known: Known) -> None:
     graph = known.graph
     coroutines = [

@@ -16,7 +16,7 @@ import pytest
 
 import forensics as fx
 from forensics.agent.stream import RootKind
-from forensics.capture import injector, rights, targets, ways
+from forensics.capture import injector, remote_exec, rights, targets, ways
 from forensics.capture.link import AgentLink
 from forensics.errors import ForensicsError, TargetError
 from tests.integration.running import Running, interpreters, private_tmp_command, running, wait_until
@@ -64,7 +64,8 @@ def test_captures_every_interpreter(version: str, tmp_path: Path) -> None:
     with running("large", interpreter=INTERPRETERS[version]) as target:
         folder = fx.capture(target.pid, to=tmp_path / "capture", snapshots=2, every=0.2)
         capture = fx.open(folder)
-        assert capture.manifest["via"] == "injector"
+        newer = tuple(map(int, version.split(".")[:2])) >= remote_exec.FIRST
+        assert capture.manifest["via"] == ("remote_exec" if newer else "injector")
         assert capture.manifest["complete"]
         assert capture.manifest["runtime_version"] == version
         for graph in capture.snapshots:

@@ -15,6 +15,8 @@ static unsigned features;
 struct options {
     int values, in_place, caller_frames, hold_collector, alive_fd;
     unsigned limit_seconds;
+    unsigned long agent_threads[MOST_AGENT_THREADS];
+    int n_agent_threads;
 };
 
 static int
@@ -22,6 +24,28 @@ integer_option(PyObject *options, const char *name, int otherwise)
 {
     PyObject *value = PyDict_GetItemString(options, name);
     return value == NULL || value == Py_None ? otherwise : (int)PyLong_AsLong(value);
+}
+
+/* The thread that asks, unless its frames are wanted, and the others that are named. */
+static int
+read_agent_threads(PyObject *options, struct options *o)
+{
+    o->n_agent_threads = 0;
+    if (!o->caller_frames) {
+        o->agent_threads[o->n_agent_threads++] = PyThreadState_Get()->thread_id;
+    }
+    PyObject *named = PyDict_GetItemString(options, "agent_threads");
+    if (named == NULL) {
+        return 0;
+    }
+    if (!PyTuple_Check(named)) {
+        PyErr_SetString(PyExc_TypeError, "agent_threads must be a tuple of thread identifiers");
+        return -1;
+    }
+    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(named) && o->n_agent_threads < MOST_AGENT_THREADS; i++) {
+        o->agent_threads[o->n_agent_threads++] = PyLong_AsUnsignedLong(PyTuple_GET_ITEM(named, i));
+    }
+    return PyErr_Occurred() ? -1 : 0;
 }
 
 static int
@@ -45,8 +69,9 @@ read_options(PyObject *given, struct options *o)
     if (o->in_place && o->limit_seconds > LIMIT_IN_PLACE) {
         o->limit_seconds = LIMIT_IN_PLACE; /* no service may stand still longer than this */
     }
+    int failed = read_agent_threads(given, o);
     Py_XDECREF(empty);
-    return PyErr_Occurred() ? -1 : 0;
+    return failed < 0 || PyErr_Occurred() ? -1 : 0;
 }
 
 static void
@@ -58,10 +83,10 @@ prepare(int fd, const char *header, Py_ssize_t header_length, const struct optio
     walk.fd = fd;
     walk.recording = 1;
     walk.values = o->values;
-    walk.with_caller = o->caller_frames;
     walk.interpreter = PyInterpreterState_Get();
     walk.modules = PyImport_GetModuleDict();
-    walk.caller = PyThreadState_Get()->thread_id;
+    memcpy(walk.agent_threads, o->agent_threads, sizeof walk.agent_threads);
+    walk.n_agent_threads = o->n_agent_threads;
     walk.known = known;
     walk.features = features;
     walk.header = header;
@@ -114,6 +139,7 @@ PyDoc_STRVAR(snapshot_doc,
 "  limit_seconds  the child's life, or the longest stop in place (at most 30)\n"
 "  alive_fd       a descriptor that the child keeps open as long as it lives, for instance the write end of a pipe\n"
 "  caller_frames  False: the frames of the calling thread are the agent's and are left out\n"
+"  agent_threads  a tuple of the identifiers of other threads (at most 63) whose frames are left out likewise\n"
 "  hold_collector True: automatic collection is off until the child is gone\n\n"
 "Returns child_pid (None in place) and pause_seconds. The child is reaped, and the collector switched on again, by a\n"
 "native thread; wait() waits for that. Raises OSError when the process cannot fork, or in place when the reader goes.");

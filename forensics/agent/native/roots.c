@@ -42,10 +42,9 @@ frame_spares(struct walk *w, struct _PyInterpreterFrame *frame)
     }
 }
 
-/* The frames of the thread that asked for the snapshot are ours and no part of the service: what only they hold is
-   a root of low rank, so that it is not taken for garbage. */
+/* What only the agent's own frames hold is a root of low rank: no part of the service, and no garbage either. */
 static void
-caller_spares(struct walk *w, struct _PyInterpreterFrame *frame)
+agent_spares(struct walk *w, struct _PyInterpreterFrame *frame)
 {
     PyCodeObject *code = frame_code(frame);
     spare_root(w, (PyObject *)frame->frame_obj, "frame of the agent", ROOT_OTHER, 1);
@@ -60,11 +59,30 @@ caller_spares(struct walk *w, struct _PyInterpreterFrame *frame)
     frame_spares(w, frame);
 }
 
+/* The thread that asked for the snapshot, and those that serve the capture beside it. */
+static int
+is_agent_thread(const struct walk *w, unsigned long id)
+{
+    for (int i = 0; i < w->n_agent_threads; i++) {
+        if (w->agent_threads[i] == id) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
 static void
 thread_roots(struct walk *w, PyThreadState *thread)
 {
-    root(w, thread->dict, "thread dict", ROOT_THREAD);
-    root(w, thread->context, "context", ROOT_CONTEXT);
+    int ours = is_agent_thread(w, thread->thread_id);
+    if (ours) {
+        spare_root(w, thread->dict, "thread dict of the agent", ROOT_OTHER, 1);
+        spare_root(w, thread->context, "context of the agent", ROOT_OTHER, 1);
+    }
+    else {
+        root(w, thread->dict, "thread dict", ROOT_THREAD);
+        root(w, thread->context, "context", ROOT_CONTEXT);
+    }
     for (_PyErr_StackItem *handled = thread->exc_info; handled != NULL; handled = handled->previous_item) {
         spare_root(w, handled->exc_value, "exception being handled", ROOT_OTHER, 1);
     }
@@ -80,8 +98,8 @@ thread_roots(struct walk *w, PyThreadState *thread)
         if (!frame_runs_python(frame) || frame_code(frame) == NULL) {
             continue; /* where C code entered the interpreter */
         }
-        if (thread->thread_id == w->caller && !w->with_caller) {
-            caller_spares(w, frame);
+        if (ours) {
+            agent_spares(w, frame);
         }
         else {
             frame_spares(w, frame);

@@ -111,15 +111,17 @@ struct spare_root {
 
 enum { BLOCK_TYPES, BLOCK_STRINGS, BLOCK_OBJECTS, BLOCK_EDGES, BLOCK_VALUES, BLOCK_CODE, BLOCK_FRAMES, BLOCK_ROOTS, N_BLOCKS };
 
+#define MOST_AGENT_THREADS 64
+
 struct walk {
     /* asked for */
     int fd;
     int values;
-    int with_caller;       /* also the frames of the thread that asked */
     double deadline;       /* CLOCK_MONOTONIC seconds; 0: none (the child has an alarm) */
     PyInterpreterState *interpreter;
     PyObject *modules;
-    unsigned long caller;  /* thread id */
+    unsigned long agent_threads[MOST_AGENT_THREADS]; /* ids of the threads that are ours and no part of the service */
+    int n_agent_threads;
     struct known_types known;
     unsigned features;
     const char *header;

@@ -50,7 +50,8 @@ def test_the_page_says_what_was_written() -> None:
     functions = stub.Functions(*range(1, 8))
     offset, raw = stub.contents(0x5000, 8192, functions, b"pass", nonce=77)
     page = bytes(offset) + raw
-    assert stub.Status.parse(page) == stub.Status(state=stub.WAITING, created=0, error_length=0, nonce=77)
+    waiting = stub.Status(state=stub.WAITING, pthread=0, created=0, error_length=0, nonce=77)
+    assert stub.Status.parse(page) == waiting
     address = int.from_bytes(page[48:56], "little")
     assert page[address - 0x5000 :] == b"pass\0"
     assert stub.page_size(b"pass") >= len(page)

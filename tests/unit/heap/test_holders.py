@@ -145,6 +145,12 @@ def test_holders_survive_as_json():
     assert list(found.to_pandas()["path"]) == [h.path for h in found]
 
 
+def test_what_a_capture_brought_in_is_no_holder_of_the_services():
+    rows = [{"n": n, "text": f"{n:040}"} for n in range(300)]
+    graph = heap(_forensics_agent__tracing={"ROWS": rows}, orders__api={"CACHE": dict(enumerate(rows[:150]))})
+    assert {holder.retainer.path for holder in graph.holders()} == {"orders.api.CACHE"}
+
+
 def test_limits():
     graph = heap(orders__api={f"CACHE{i}": pages(20) for i in range(5)})
     assert len(graph.holders(limit=2)) == 2

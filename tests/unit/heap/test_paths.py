@@ -216,6 +216,16 @@ def test_the_module_that_defines_a_variable_is_named():
     assert {"orders.web.RESPONSES['k']", "orders.main.R['k']"} <= {other.expression for other in others}
 
 
+def test_the_agent_of_a_capture_is_named_last():
+    shared = {"k": query_response(1)}
+    graph = heap(_forensics_agent__server={"KEPT": shared}, json__decoder={"kept_below": {"a": shared}})
+    first, second = graph.paths_to_roots(the_only(graph)[0], 5)
+    assert first.expression == "json.decoder.kept_below['a']['k']"
+    assert second.expression == "_forensics_agent.server.KEPT['k']"
+    known = graph.variables().best(int(second.objects[-2]))
+    assert known is not None and graph.modules().origins[known[0]] == "agent"
+
+
 def test_different_paths_come_once_each_and_nearest_first():
     page = query_response(1)
     Repo.load.cache_clear()

@@ -1,0 +1,375 @@
+"""What in a heap of V8 is DynamoDB's, by the shapes of the AWS SDK v3 for JavaScript.
+
+Every response, item and wrapper is a plain ``Object``. A response is one whose ``$metadata`` has a ``requestId``
+(``deserializerMiddleware`` of @smithy/core); low-level attribute values are objects of one property named by their
+type descriptor; what the document client made has plain values and is known below a response, and elsewhere by the
+attribute names seen there.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from forensics.agent.stream import EdgeKind
+from forensics.dynamodb.vocabulary import Kind
+from forensics.heap.compiled import compiled, frozen
+from forensics.heap.graph import HeapGraph
+
+_DESCRIPTORS = ("S", "N", "B", "BOOL", "NULL", "SS", "NS", "BS", "L", "M")
+_METADATA = ("requestId", "httpStatusCode", "attempts", "totalRetryDelay", "httpHeaders")
+_OF_RESPONSES = (
+    *("Items", "Item", "LastEvaluatedKey", "Responses", "UnprocessedKeys", "UnprocessedItems", "Attributes"),
+    *(
+        "ItemCollectionMetrics",
+        "ConsumedCapacity",
+        "Count",
+        "ScannedCount",
+        "Table",
+        "TableNames",
+        "NextToken",
+    ),
+)
+_OF_REQUESTS = (
+    *("KeyConditionExpression", "ExpressionAttributeValues", "ExpressionAttributeNames", "FilterExpression"),
+    *("ProjectionExpression", "ExclusiveStartKey", "Key", "IndexName"),
+)
+_WORDS = (
+    *_DESCRIPTORS, *_METADATA, *_OF_RESPONSES, *_OF_REQUESTS, "$metadata", "TableName", "RequestItems",
+    "config", "middlewareStack", "freeSockets",
+)  # fmt: skip
+_BIT = {word: np.uint64(1) << np.uint64(k) for k, word in enumerate(dict.fromkeys(_WORDS))}
+_PLACE = {word: k for k, word in enumerate(dict.fromkeys(_WORDS))}
+_CLIENTS = ("DynamoDBClient", "DynamoDB", "DynamoDBDocumentClient", "DynamoDBDocument")
+_TEXTS = ("(string)", "(concatenated string)", "(sliced string)")
+_BINARIES = ("Uint8Array", "Buffer")
+#: Entries of ``recognise.REASONS``.
+(
+    _BY_METADATA,
+    _NO_SIGN,
+    _ITS_METADATA,
+    _IN_RESPONSE,
+    _DESCRIBED,
+    _NAMES,
+    _LIST,
+    _ONE,
+    _TYPE,
+    _TOKEN,
+    _REQUEST,
+) = (*(19, 2, 3, 4, 20, 9, 11, 21, 13, 14, 15),)
+
+
+def _mask(*words: str) -> np.uint64:
+    return np.bitwise_or.reduce(np.array([_BIT[word] for word in words], np.uint64))
+
+
+class NodeRecogniser:
+    """One pass over one graph; leaves ``kind_of``, ``confidence``, ``reasons``, ``operations`` and ``names``."""
+
+    def __init__(self, graph: HeapGraph) -> None:
+        self.graph = graph
+        n = len(graph)
+        self.kind_of = np.zeros(n, np.uint8)
+        self.confidence = np.zeros(n, np.float32)
+        self.reasons = np.zeros(n, np.uint8)
+        self.operations = np.zeros(n, np.uint8)
+        self.names: tuple[str, ...] = ()
+        self._arrays = tuple(
+            map(frozen, (graph.offsets, graph.targets, graph.kinds, graph.labels, graph.texts))
+        )
+        words = pc.index_in(graph.strings, value_set=pa.array(list(_PLACE), graph.strings.type))
+        word_of = pc.fill_null(words, -1).to_numpy(zero_copy_only=False).astype(np.int8)
+        self.words = frozen(word_of if len(word_of) else np.full(1, -1, np.int8))
+        self.masks, self.counts = _masks(*self._arrays, self.words)
+        self.plain = self.of_types("Object")
+
+    def of_types(self, *names: str) -> np.ndarray:
+        """bool[n]."""
+        wanted = [k for k, name in enumerate(self.graph.type_names.to_pylist()) if name in names]
+        return np.isin(self.graph.types, wanted)
+
+    def run(self) -> None:
+        """Recognise."""
+        self._clients()
+        self._values_and_items()
+        self._responses()
+        self._named()
+        self._lists()
+        self._tokens_and_requests()
+
+    def child(self, objects: np.ndarray, word: str) -> np.ndarray:
+        """int32[…]: the values of that property, of those objects that have it."""
+        found = _children(*self._arrays, self.words, frozen(objects.astype(np.int32)), _PLACE[word])
+        return found[found >= 0]
+
+    def mark(self, objects: np.ndarray, kind: Kind, sure: float, reason: int, *, over: bool = False) -> None:
+        """Note ``objects`` (ids or a mask) unless they are known already and ``over`` is False."""
+        ids = np.flatnonzero(objects) if objects.dtype == np.bool_ else objects
+        if not over:
+            ids = ids[self.kind_of[ids] == 0]
+        self.kind_of[ids], self.confidence[ids], self.reasons[ids] = kind, sure, reason
+
+    def has(self, *words: str) -> np.ndarray:
+        """bool[n]: objects that have all these properties."""
+        wanted = _mask(*words)
+        return (self.masks & wanted) == wanted
+
+    def _clients(self) -> None:
+        # A class's prototype bears its name too, but has no configuration of its own.
+        self.mark(self.of_types(*_CLIENTS) & self.has("config", "middlewareStack"), Kind.CLIENT, 0.98, _TYPE)
+        agents = self.of_types("Agent") & self.has("freeSockets")
+        self.mark(agents, Kind.HTTP_SESSION, 0.9, _TYPE)
+
+    def _values_and_items(self) -> None:
+        classes = np.zeros(len(self.graph.type_names), np.uint8)
+        for names, number in ((_TEXTS, 1), (_BINARIES, 2), (("Array",), 3), (("Object",), 4)):
+            for k, name in enumerate(self.graph.type_names.to_pylist()):
+                if name in names:
+                    classes[k] = number
+        value_class = frozen(classes[self.graph.types])
+        plain = frozen(self.plain)
+        self.is_value = _values(*self._arrays, self.words, frozen(self.counts), plain, value_class)
+        colon = pc.fill_null(pc.starts_with(self.graph.strings, ":"), False).to_numpy(zero_copy_only=False)
+        colons = frozen(colon if len(colon) else np.zeros(1, np.bool_))
+        found = _items(*self._arrays, self.words, plain, frozen(self.is_value), colons)
+        self.mark(self.is_value, Kind.ATTRIBUTE_VALUE, 0.9, _ONE)
+        self.mark(found == 1, Kind.ITEM, 0.95, _DESCRIBED)
+        self.mark(found == 2, Kind.ATTRIBUTE_VALUE, 0.9, _ONE)
+        self.mark(found == 3, Kind.REQUEST, 0.9, _REQUEST)
+        binary = self.child(np.flatnonzero(self.is_value), "B")
+        self.mark(binary, Kind.BINARY, 0.9, _ONE)
+
+    def _responses(self) -> None:
+        candidates = np.flatnonzero(self.has("$metadata") & self.plain)
+        metadata = _children(
+            *self._arrays, self.words, frozen(candidates.astype(np.int32)), _PLACE["$metadata"]
+        )
+        good = (metadata >= 0) & ((self.masks[metadata] & _mask(*_METADATA)) != 0)
+        candidates, metadata = candidates[good], metadata[good]
+        masks = self.masks[candidates]
+        ours = (masks & _mask(*_OF_RESPONSES)) != 0
+        foreign = self.counts[candidates] > np.bitwise_count(masks)
+        sure = ours & ~foreign
+        self.mark(candidates[sure], Kind.RESPONSE, 0.98, _BY_METADATA, over=True)
+        self.mark(candidates[~sure], Kind.RESPONSE, 0.5, _NO_SIGN, over=True)
+        self.operations[candidates] = self._operations(candidates)
+        self.mark(metadata, Kind.METADATA, 0.98, _ITS_METADATA, over=True)
+        responses = candidates[sure]
+        items = self.child(responses, "Items")
+        by_table = self.child(responses, "Responses")
+        arrays = self.of_types("Array")
+        below = _contained(self.graph, by_table[~arrays[by_table]])
+        self.mark(items, Kind.ITEMS, 0.98, _IN_RESPONSE, over=True)
+        self.mark(below[arrays[below]], Kind.ITEMS, 0.98, _IN_RESPONSE, over=True)
+        listed = _contained(self.graph, by_table[arrays[by_table]])
+        elements = _contained(self.graph, np.flatnonzero(self.kind_of == Kind.ITEMS))
+        elements = np.concatenate(
+            [
+                elements,
+                self.child(responses, "Item"),
+                self.child(responses, "Attributes"),
+                self.child(listed, "Item"),
+            ]
+        )
+        elements = np.unique(elements[self.plain[elements]])
+        described = self.kind_of[elements] == Kind.ITEM
+        self.confidence[elements[described]] = 0.99
+        self.mark(elements[~described], Kind.RESOURCE_ITEM, 0.98, _IN_RESPONSE, over=True)
+
+    def _operations(self, responses: np.ndarray) -> np.ndarray:
+        masks = self.masks[responses]
+
+        def has(*words: str) -> np.ndarray:
+            return (masks & _mask(*words)) != 0
+
+        names = np.select(
+            [
+                has("UnprocessedKeys"), has("Responses"), has("UnprocessedItems"), has("Items", "ScannedCount"),
+                has("Item"), has("Attributes", "ItemCollectionMetrics"), has("Table"), has("TableNames"),
+            ],
+            [3, 3, 6, 1, 2, 7, 9, 10],
+            0,
+        )  # fmt: skip
+        return names.astype(np.uint8)
+
+    def _named(self) -> None:
+        """Objects elsewhere whose properties bear the names of item attributes."""
+        items = np.flatnonzero(np.isin(self.kind_of, [Kind.ITEM, Kind.RESOURCE_ITEM]))
+        strings = self.graph.strings
+        known = _names(*self._arrays, frozen(items.astype(np.int32)), max(1, len(strings)))
+        lengths = pc.fill_null(pc.utf8_length(strings), 0).to_numpy(zero_copy_only=False)
+        if len(strings):
+            known &= lengths >= 2
+        texts = strings.take(pa.array(np.flatnonzero(known))).to_pylist() if known.any() else []
+        self.names = tuple(sorted({text for text in texts if text}))
+        seen, every = _shares(*self._arrays, frozen(known))
+        share = seen / np.maximum(every, 1)
+        instances = ~np.isin(self.graph.types, self._system_types())
+        self.mark(self.plain & (every >= 3) & (share >= 0.8), Kind.RESOURCE_ITEM, 0.8, _NAMES)
+        self.mark(instances & (every >= 3) & (share >= 0.6), Kind.COPY, 0.6, _NAMES)
+
+    def _system_types(self) -> list[int]:
+        names = self.graph.type_names.to_pylist()
+        return [
+            k for k, name in enumerate(names) if name.startswith(("(", "system", "Node ")) or " / " in name
+        ]
+
+    def _lists(self) -> None:
+        arrays = np.flatnonzero(self.of_types("Array") & (self.graph.lengths > 0))
+        is_item = np.isin(self.kind_of, [Kind.ITEM, Kind.RESOURCE_ITEM])
+        counts = _counted(*self._arrays, frozen(arrays.astype(np.int32)), frozen(is_item))
+        self.mark(arrays[(counts > 0) & (2 * counts >= self.graph.lengths[arrays])], Kind.ITEMS, 0.85, _LIST)
+
+    def _tokens_and_requests(self) -> None:
+        holders = np.flatnonzero(self.masks & _mask("LastEvaluatedKey", "ExclusiveStartKey"))
+        tokens = np.concatenate(
+            [self.child(holders, "LastEvaluatedKey"), self.child(holders, "ExclusiveStartKey")]
+        )
+        self.mark(tokens[self.plain[tokens]], Kind.TOKEN, 0.95, _TOKEN, over=True)
+        request = self.has("TableName") & ((self.masks & _mask(*_OF_REQUESTS)) != 0)
+        self.mark((request | self.has("RequestItems")) & self.plain, Kind.REQUEST, 0.85, _REQUEST)
+
+
+def _contained(graph: HeapGraph, objects: np.ndarray) -> np.ndarray:
+    """int32[…]: the elements of arrays and the values of properties of ``objects``."""
+    found = [np.empty(0, np.int32)]
+    for i in objects.tolist():
+        here = slice(int(graph.offsets[i]), int(graph.offsets[i + 1]))
+        wanted = np.isin(graph.kinds[here], (EdgeKind.ITEM, EdgeKind.ATTRIBUTE, EdgeKind.KEY))
+        found.append(graph.targets[here][wanted])
+    return np.concatenate(found)
+
+
+# -- kernels -----------------------------------------------------------------------------------------------------
+
+_ATTRIBUTE, _KEY, _ITEM = int(EdgeKind.ATTRIBUTE), int(EdgeKind.KEY), int(EdgeKind.ITEM)
+
+
+@compiled
+def _name_at(kinds, labels, texts, e):
+    """The string that names a property, -1 where it is none."""
+    if kinds[e] == _ATTRIBUTE:
+        return labels[e]
+    if kinds[e] == _KEY and labels[e] >= 0:
+        return texts[labels[e]]
+    return np.int32(-1)
+
+
+@compiled
+def _masks(offsets, targets, kinds, labels, texts, words):
+    n = offsets.size - 1
+    masks = np.zeros(n, np.uint64)
+    counts = np.zeros(n, np.int32)
+    for i in range(n):
+        for e in range(offsets[i], offsets[i + 1]):
+            if kinds[e] == _ATTRIBUTE or kinds[e] == _KEY:
+                counts[i] += 1
+                name = _name_at(kinds, labels, texts, e)
+                if name >= 0 and words[name] >= 0:
+                    masks[i] |= np.uint64(1) << np.uint64(words[name])
+    return masks, counts
+
+
+@compiled
+def _children(offsets, targets, kinds, labels, texts, words, objects, word):
+    found = np.full(objects.size, -1, np.int32)
+    for k in range(objects.size):
+        for e in range(offsets[objects[k]], offsets[objects[k] + 1]):
+            name = _name_at(kinds, labels, texts, e)
+            if name >= 0 and words[name] == word:
+                found[k] = targets[e]
+                break
+    return found
+
+
+@compiled
+def _values(offsets, targets, kinds, labels, texts, words, counts, plain, value_class):
+    n = offsets.size - 1
+    found = np.zeros(n, np.bool_)
+    for i in range(n):
+        if not plain[i] or counts[i] != 1:
+            continue
+        for e in range(offsets[i], offsets[i + 1]):
+            name = _name_at(kinds, labels, texts, e)
+            if name < 0:
+                continue
+            word = words[name]
+            kind = value_class[targets[e]]
+            if word in (0, 1):
+                found[i] = kind == 1
+            elif word == 2:
+                found[i] = kind == 2
+            elif word in (3, 4):
+                found[i] = kind == 0
+            elif 5 <= word <= 8:
+                found[i] = kind == 3
+            elif word == 9:
+                found[i] = kind == 4
+    return found
+
+
+@compiled
+def _items(offsets, targets, kinds, labels, texts, words, plain, is_value, colon):
+    """uint8[n]: 1 an item, 2 the map of an attribute value M, 3 the values of an expression."""
+    n = offsets.size - 1
+    found = np.zeros(n, np.uint8)
+    for i in range(n):
+        if not plain[i] or is_value[i]:
+            continue
+        values, colons, others = 0, 0, 0
+        for e in range(offsets[i], offsets[i + 1]):
+            if kinds[e] == _ATTRIBUTE or kinds[e] == _KEY:
+                if is_value[targets[e]]:
+                    values += 1
+                    name = _name_at(kinds, labels, texts, e)
+                    if name >= 0 and colon[name]:
+                        colons += 1
+                else:
+                    others += 1
+        if values and not others:
+            found[i] = 3 if colons == values else 1
+    for i in range(n):
+        if not is_value[i]:
+            continue
+        for e in range(offsets[i], offsets[i + 1]):
+            name = _name_at(kinds, labels, texts, e)
+            if name >= 0 and words[name] == 9 and found[targets[e]] == 1:
+                found[targets[e]] = 2
+    return found
+
+
+@compiled
+def _names(offsets, targets, kinds, labels, texts, items, size):
+    known = np.zeros(size, np.bool_)
+    for i in items:
+        for e in range(offsets[i], offsets[i + 1]):
+            name = _name_at(kinds, labels, texts, e)
+            if name >= 0:
+                known[name] = True
+    return known
+
+
+@compiled
+def _shares(offsets, targets, kinds, labels, texts, known):
+    n = offsets.size - 1
+    seen = np.zeros(n, np.int32)
+    every = np.zeros(n, np.int32)
+    for i in range(n):
+        for e in range(offsets[i], offsets[i + 1]):
+            name = _name_at(kinds, labels, texts, e)
+            if name >= 0:
+                every[i] += 1
+                if known[name]:
+                    seen[i] += 1
+    return seen, every
+
+
+@compiled
+def _counted(offsets, targets, kinds, labels, texts, arrays, wanted):
+    found = np.zeros(arrays.size, np.int32)
+    for k in range(arrays.size):
+        for e in range(offsets[arrays[k]], offsets[arrays[k] + 1]):
+            if kinds[e] == _ITEM and wanted[targets[e]]:
+                found[k] += 1
+    return found

@@ -1,0 +1,188 @@
+"""One ``.heapsnapshot`` as columns, every field found by the file's own description; nothing is judged here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from forensics.formats.v8.sections import Sections
+
+#: Indices are 32 bits wide.
+_MOST = (1 << 31) - 2
+_NODE = ("type", "name", "id", "self_size", "edge_count")
+_EDGE = ("type", "name_or_index", "to_node")
+
+
+@dataclass(frozen=True, eq=False)
+class RawHeap:
+    """The columns of a snapshot; n nodes, m edges, grouped by source in the order of the nodes.
+
+    Attributes
+    ----------
+    node_types, edge_types : names of the types, by number
+    types : uint8[n]; names : int32[n], index into ``strings``; ids : uint64[n]; sizes : int64[n], bytes
+    offsets : int64[n + 1], first edge of each node
+    edge_kinds : uint8[m]; labels : int32[m], name or index; targets : int32[m], node number
+    locations : int64[k, 4]: node number, script id, line, column (both from 0)
+    strings : Arrow array
+    """
+
+    node_types: tuple[str, ...]
+    edge_types: tuple[str, ...]
+    types: np.ndarray
+    names: np.ndarray
+    ids: np.ndarray
+    sizes: np.ndarray
+    offsets: np.ndarray
+    edge_kinds: np.ndarray
+    labels: np.ndarray
+    targets: np.ndarray
+    locations: np.ndarray
+    strings: pa.Array
+
+    def node_type(self, name: str) -> int:
+        """The number of a node type, 255 where this file knows none of that name."""
+        return self.node_types.index(name) if name in self.node_types else 255
+
+    def edge_type(self, name: str) -> int:
+        """The number of an edge type, 255 where this file knows none of that name."""
+        return self.edge_types.index(name) if name in self.edge_types else 255
+
+
+def read(path: Path) -> RawHeap:
+    """Read a snapshot; memory grows with its nodes and edges and not with what the file claims.
+
+    Raises
+    ------
+    FormatError : cut short, not a snapshot, indices out of range, more than 2³¹ nodes or edges.
+    """
+    with Sections(path) as sections:
+        meta = sections.head.get("meta")
+        if not isinstance(meta, dict):
+            raise sections.error("it has no description of its fields", 0)
+        nodes = _count(sections, "node_count")
+        edges = _count(sections, "edge_count")
+        node_fields, edge_fields = _fields(sections, meta, "node"), _fields(sections, meta, "edge")
+        columns = _nodes(sections, node_fields, nodes)
+        strings = sections.strings()
+        labels, targets, kinds = _edges(sections, edge_fields, edges, len(node_fields), nodes)
+        offsets = np.zeros(nodes + 1, np.int64)
+        np.cumsum(columns.pop("edge_count"), out=offsets[1:])
+        if offsets[-1] != edges:
+            raise sections.error(f"the nodes have {int(offsets[-1]):,} edges, {edges:,} were announced", 0)
+        node_types, edge_types = _types(sections, meta, "node"), _types(sections, meta, "edge")
+        if nodes and int(columns["types"].max()) >= len(node_types):
+            raise sections.error("a node has a type that the file does not describe", 0)
+        if edges and int(kinds.max()) >= len(edge_types):
+            raise sections.error("an edge has a type that the file does not describe", 0)
+        if nodes and not 0 <= int(columns["names"].min()) <= int(columns["names"].max()) < len(strings):
+            raise sections.error("a node has a name that is not among the strings", 0)
+        numbered = [k for k, name in enumerate(edge_types) if name in ("element", "hidden")]
+        named = ~np.isin(kinds, numbered)
+        if named.any() and int(labels[named].max()) >= len(strings):
+            raise sections.error("an edge has a name that is not among the strings", 0)
+        return RawHeap(
+            node_types=node_types,
+            edge_types=edge_types,
+            offsets=offsets,
+            edge_kinds=kinds,
+            labels=labels,
+            targets=targets,
+            locations=_locations(sections, meta, len(node_fields), nodes),
+            strings=strings,
+            **columns,
+        )
+
+
+def _count(sections: Sections, name: str) -> int:
+    count = sections.head.get(name)
+    if not isinstance(count, int) or isinstance(count, bool) or not 0 <= count <= _MOST:
+        raise sections.error(f"its {name} is {count!r}", 0)
+    if name == "node_count" and count == 0:
+        raise sections.error("it has no node, not even a root", 0)
+    return count
+
+
+def _fields(sections: Sections, meta: dict[str, Any], what: str) -> list[str]:
+    fields = meta.get(f"{what}_fields")
+    needed = _NODE if what == "node" else _EDGE
+    if not isinstance(fields, list) or not all(name in fields for name in needed) or len(fields) > 64:
+        raise sections.error(f"its {what}_fields are {str(fields)[:200]}", 0)
+    return [str(name) for name in fields]
+
+
+def _types(sections: Sections, meta: dict[str, Any], what: str) -> tuple[str, ...]:
+    types = meta.get(f"{what}_types")
+    position = meta[f"{what}_fields"].index("type")
+    names = types[position] if isinstance(types, list) and len(types) > position else None
+    if not isinstance(names, list) or not 0 < len(names) < 255:
+        raise sections.error(f"its {what}_types are {str(types)[:200]}", 0)
+    return tuple(str(name) for name in names)
+
+
+def _nodes(sections: Sections, fields: list[str], count: int) -> dict[str, np.ndarray]:
+    sections.need("nodes", count * len(fields))
+    kept: dict[str, tuple[str, Any]] = {
+        "type": ("types", np.uint8),
+        "name": ("names", np.int32),
+        "id": ("ids", np.uint64),
+        "self_size": ("sizes", np.int64),
+        "edge_count": ("edge_count", np.int64),
+    }
+    columns = {column: np.empty(count, dtype) for column, dtype in kept.values()}
+    limits = {"type": 254, "name": _MOST, "edge_count": _MOST, "self_size": 1 << 50, "id": 1 << 60}
+    for first, rows in sections.records("nodes", len(fields), count):
+        if first + len(rows) > count:
+            raise sections.error("there are more nodes than were announced", 0)
+        for field, (column, _) in kept.items():
+            values = rows[:, fields.index(field)]
+            if int(values.min()) < 0 or int(values.max()) > limits[field]:
+                raise sections.error(f"a node's {field} is out of range near node {first:,}", 0)
+            columns[column][first : first + len(rows)] = values
+    return columns
+
+
+def _edges(
+    sections: Sections, fields: list[str], count: int, node_width: int, nodes: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    sections.need("edges", count * len(fields))
+    labels, targets, kinds = np.empty(count, np.int32), np.empty(count, np.int32), np.empty(count, np.uint8)
+    kind, label, target = (fields.index(name) for name in _EDGE)
+    for first, rows in sections.records("edges", len(fields), count):
+        if first + len(rows) > count:
+            raise sections.error("there are more edges than were announced", 0)
+        here = slice(first, first + len(rows))
+        to, remainder = np.divmod(rows[:, target], node_width)
+        if remainder.any() or int(to.min()) < 0 or int(to.max()) >= nodes:
+            raise sections.error(f"an edge leads to no node near edge {first:,}", 0)
+        if int(rows[:, kind].min()) < 0 or int(rows[:, kind].max()) > 254:
+            raise sections.error(f"an edge's type is out of range near edge {first:,}", 0)
+        # An index may be any uint32; nothing is looked up by it.
+        if int(rows[:, label].min()) < 0:
+            raise sections.error(f"an edge's name is out of range near edge {first:,}", 0)
+        labels[here], targets[here] = np.minimum(rows[:, label], _MOST), to
+        kinds[here] = rows[:, kind]
+    return labels, targets, kinds
+
+
+def _locations(sections: Sections, meta: dict[str, Any], node_width: int, nodes: int) -> np.ndarray:
+    fields = meta.get("location_fields")
+    wanted = ("object_index", "script_id", "line", "column")
+    if "locations" not in sections or not isinstance(fields, list) or not set(wanted) <= set(fields):
+        return np.empty((0, 4), np.int64)
+    order = [fields.index(name) for name in wanted]
+    slices = [rows[:, order].copy() for _, rows in sections.records("locations", len(fields), None)]
+    found = np.concatenate(slices) if slices else np.empty((0, 4), np.int64)
+    found[:, 0] //= node_width
+    if len(found) and not 0 <= int(found[:, 0].min()) <= int(found[:, 0].max()) < nodes:
+        raise sections.error("a source location belongs to no node", 0)
+    return found
+
+
+def looks_like(head: bytes) -> bool:
+    """Whether these first bytes are those of a heap snapshot."""
+    return head.lstrip().startswith(b'{"snapshot":') and b'"node_fields"' in head

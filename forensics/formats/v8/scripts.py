@@ -1,0 +1,63 @@
+"""Where the functions of a V8 snapshot were written: closure → shared function info → script → its name."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+
+from forensics.formats.v8.raw import RawHeap
+from forensics.heap.columns import code
+
+
+def code_table(raw: RawHeap) -> pa.Table:
+    """The rows of ``HeapGraph.code`` for every node with a source location: closures, classes' instances."""
+    where = raw.locations
+    if not len(where):
+        return code()
+    where = where[np.unique(where[:, 0], return_index=True)[1]]
+    nodes = where[:, 0].astype(np.int32)
+    closures = raw.types[nodes] == raw.node_type("closure")
+    files = _files(raw, nodes[closures], where[closures, 1])
+    numbers = where[:, 1]
+    places = np.searchsorted(files[0], numbers)
+    places = np.minimum(places, max(len(files[0]) - 1, 0))
+    known = np.zeros(len(nodes), bool) if not len(files[0]) else files[0][places] == numbers
+    names = np.where(known, files[1][places] if len(files[0]) else 0, -1)
+    texts = raw.strings
+    file_column = texts.take(pa.array(names, mask=names < 0)).cast(pa.string()).fill_null("?")
+    function_names = texts.take(pa.array(raw.names[nodes])).cast(pa.string())
+    return pa.table(
+        {
+            "object": pa.array(nodes, pa.int32()),
+            "qualname": function_names,
+            "file": file_column,
+            "first_line": pa.array((where[:, 2] + 1).astype(np.int32)),
+        }
+    )
+
+
+def _files(raw: RawHeap, closures: np.ndarray, scripts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """int64 script ids, ascending, and the string (index) that names each script's file."""
+    ids, first = np.unique(scripts, return_index=True)
+    found_ids, found_names = [], []
+    for script, row in zip(ids.tolist(), first.tolist(), strict=True):
+        shared = _child(raw, int(closures[row]), ("shared",))
+        node = _child(raw, shared, ("script_or_debug_info", "script"))
+        if node >= 0 and str(raw.strings[int(raw.names[node])].as_py()).startswith("system / DebugInfo"):
+            node = _child(raw, node, ("script",))
+        name = _child(raw, node, ("name",))
+        if name >= 0:
+            found_ids.append(script)
+            found_names.append(int(raw.names[name]))
+    return np.array(found_ids, np.int64), np.array(found_names, np.int64)
+
+
+def _child(raw: RawHeap, node: int, names: tuple[str, ...]) -> int:
+    """What the internal edge of one of these names leads to, -1 where there is none."""
+    if node < 0:
+        return -1
+    for e in range(int(raw.offsets[node]), int(raw.offsets[node + 1])):
+        internal = raw.edge_kinds[e] == raw.edge_type("internal")
+        if internal and raw.strings[int(raw.labels[e])].as_py() in names:
+            return int(raw.targets[e])
+    return -1

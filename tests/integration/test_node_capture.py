@@ -1,0 +1,144 @@
+"""Capture of real Node processes by PID: entered through the inspector, left as they were found."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import psutil
+import pytest
+
+import forensics as fx
+from forensics.capture.node import inspector
+from forensics.errors import CaptureError, TargetError
+from forensics.specimens.program import Program
+from tests.conftest import require
+
+IDLE = Path(__file__).parent / "programs" / "idle.js"
+PORT = inspector.PORT
+
+
+def started(*options: str, script: Path = IDLE, **environment: str) -> Program:
+    node = require("node", "capture of Node processes needs Node.js")
+    program = Program("an idle program", [node, *options, script], environment=environment)
+    program.wait_until(lambda: turns(program) > 0)
+    return program
+
+
+def turns(program: Program) -> int:
+    """How often its event loop has turned, by its own word."""
+    return max((int(line) for line in program.log(20).splitlines() if line.isdigit()), default=0)
+
+
+def goes_on(program: Program) -> None:
+    before = turns(program)
+    program.wait_until(lambda: turns(program) > before + 2)
+
+
+def listening(pid: int) -> set[int]:
+    found = psutil.Process(pid).net_connections("tcp")
+    return {each.laddr.port for each in found if each.status == psutil.CONN_LISTEN}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def port_is_free():
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        probe.bind(("127.0.0.1", PORT))
+
+
+def test_a_capture_leaves_the_inspector_shut_and_the_process_running(tmp_path):
+    with started() as program:
+        assert listening(program.pid) == set()
+        folder = fx.capture(program.pid, to=tmp_path / "capture", snapshots=2, every=0.5)
+        assert listening(program.pid) == set()
+        goes_on(program)
+        capture = fx.open(folder)
+        assert capture.runtime == "node"
+        assert capture.manifest["runtime_version"].split(".")[0].isdigit()
+        assert len(capture.snapshots) == 2
+        assert all(entry["pause_seconds"] > 0 for entry in capture.manifest["snapshots"])
+        assert len(capture.process) >= 1
+        # The same object has the same id in both.
+        first, second = (
+            set(graph.addresses[graph.objects_of_type("Array")].tolist()) for graph in capture.snapshots
+        )
+        assert len(first & second) > 0.9 * len(first)
+        again = fx.capture(program.pid, to=tmp_path / "again", snapshots=1)
+        assert len(fx.open(again).snapshots) == 1
+        goes_on(program)
+
+
+def test_an_inspector_that_listens_already_is_used_and_stays(tmp_path):
+    with started("--inspect=127.0.0.1:0") as program:
+        before = listening(program.pid)
+        assert before
+        fx.capture(program.pid, to=tmp_path / "capture")
+        assert listening(program.pid) == before
+        goes_on(program)
+
+
+def test_a_process_that_the_signal_would_kill_is_refused_and_lives():
+    with Program("a sleeper", ["sleep", "60"]) as program:
+        found = inspector.door(program.pid)
+        assert not found.open
+        assert "does not catch SIGUSR1" in found.reason
+        with pytest.raises(TargetError, match="no way into process"), inspector.entered(program.pid):
+            pass
+        assert program.running
+
+
+def test_a_taken_port_is_explained_before_anything_is_sent(tmp_path):
+    with socket.create_server(("127.0.0.1", PORT)), started() as program:
+        with pytest.raises(TargetError, match=f"port {PORT}.*taken by process {os.getpid()}"):
+            fx.capture(program.pid, to=tmp_path / "capture")
+        assert not (tmp_path / "capture").exists()
+        goes_on(program)
+
+
+def test_two_clients_of_one_inspector_do_not_disturb_each_other(tmp_path):
+    with started("--inspect=127.0.0.1:0") as program, inspector.entered(program.pid) as other:
+        assert other.evaluate("1 + 1") == 2
+        fx.capture(program.pid, to=tmp_path / "capture")
+        assert other.evaluate("2 + 2") == 4
+
+
+def test_a_target_that_dies_during_the_capture_is_said(tmp_path):
+    with started() as program, inspector.entered(program.pid) as session:
+        program.process.kill()
+        with pytest.raises(CaptureError, match=r"broke off|did not answer"):
+            session.evaluate("1")
+
+
+def test_sampled_allocations_name_the_code(tmp_path):
+    with started() as program:
+        folder = fx.capture(program.pid, to=tmp_path / "capture", snapshots=0, allocations=1.5)
+        capture = fx.open(folder)
+        assert [path.name for path in capture.allocations] == ["000.heapprofile"]
+        assert capture.profiles[0].total("live") >= 0
+
+
+def test_what_is_for_python_only_is_refused(tmp_path):
+    with started() as program:
+        with pytest.raises(CaptureError, match="for Python processes"):
+            fx.capture(program.pid, to=tmp_path / "capture", in_place=True)
+        with pytest.raises(CaptureError, match="no way into a Node process"):
+            fx.capture(program.pid, to=tmp_path / "capture", via="injector")
+
+
+def test_plan_and_targets_know_it_and_touch_nothing():
+    with started() as program:
+        plan = fx.plan(program.pid, snapshots=3)
+        assert plan.allowed and plan.way == "inspector" and plan.cost.pause_seconds > 0
+        assert "Node" in str(plan)
+        target = next(each for each in fx.targets() if each.pid == program.pid)
+        assert target.open_ways == ("inspector",)
+        assert listening(program.pid) == set()
+        command = [sys.executable, "-m", "forensics.cli", "capture", str(program.pid), "--dry-run", "--json"]
+        said = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+        assert said["allowed"] is True and said["way"] == "inspector"
+        assert listening(program.pid) == set()
