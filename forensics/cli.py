@@ -38,13 +38,14 @@ _err = Console(stderr=True)
 CaptureFolder = Annotated[
     Path, typer.Argument(metavar="CAPTURE", help="Folder of a capture.", show_default=False)
 ]
+Snapshot = Annotated[int, typer.Option(metavar="N", help="Which snapshot, from 0; -1 is the last.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 
 
 def main() -> None:
     """Run the command line; never shows a traceback for what could not be done."""
     try:
-        app()
+        app(prog_name="forensics")
     except ForensicsError as error:
         _err.print(f"[bold red]error:[/] {escape(_safe(error.message))}", highlight=False)
         if error.advice:
@@ -140,13 +141,18 @@ def import_(
         list[Path], typer.Argument(metavar="FILE…", help="memray, pprof, dhat, jemalloc, heapprofile.")
     ],
     to: Annotated[Path, typer.Option("--to", help="Folder to make.")],
+    as_json: AsJson = False,
 ) -> None:
     """Make a capture of files that other tools wrote."""
-    _say(fx.open(fx.import_files(files, to)), False)
+    _say(fx.open(fx.import_files(files, to)), as_json)
 
 
 @app.command()
-def show(capture: CaptureFolder, as_json: AsJson = False, limit: int = 10) -> None:
+def show(
+    capture: CaptureFolder,
+    as_json: AsJson = False,
+    limit: Annotated[int, typer.Option(min=1, metavar="N", help="How many rows of each table.")] = 10,
+) -> None:
     """What is in a capture: top types, holders, DynamoDB objects."""
     opened = fx.show(capture)
     if as_json:
@@ -178,7 +184,7 @@ def chains(
     to: Annotated[
         str | None, typer.Option("--to", help="Only chains to this kind: response, item, client …")
     ] = None,
-    snapshot: int = -1,
+    snapshot: Snapshot = -1,
     dot: Annotated[bool, typer.Option("--dot", help="Print Graphviz DOT.")] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -241,7 +247,7 @@ def report(
 def sql(
     capture: CaptureFolder,
     query: Annotated[str, typer.Argument(metavar="QUERY", help='"SELECT …" over objects, edges and roots.')],
-    snapshot: int = -1,
+    snapshot: Snapshot = -1,
     as_json: AsJson = False,
 ) -> None:
     """Ask a snapshot in SQL; read-only."""

@@ -87,10 +87,15 @@ class Order:
         """Raise CaptureError for what cannot be done."""
         if self.values not in VALUES:
             raise CaptureError(
-                f"--values {self.values!r} is not one of {', '.join(VALUES)}.", values=self.values
+                f"--values {self.values!r} is not one of {', '.join(VALUES)}.",
+                advice="masked is the default; full keeps the values of the service's data in the capture.",
+                values=self.values,
             )
         if self.walker not in ("auto", "native", "python"):
-            raise CaptureError(f"--walker {self.walker!r} is not one of auto, native, python.")
+            raise CaptureError(
+                f"--walker {self.walker!r} is not one of auto, native, python.",
+                advice="auto, the default, takes the native one where it fits the target.",
+            )
         if not (self.snapshots or self.watch or self.allocations):
             raise CaptureError(
                 "There is nothing to capture: no snapshots, no --watch, no --allocations.",

@@ -90,7 +90,7 @@ class Verdict:
     @property
     def text(self) -> str:
         """One line for people."""
-        rate = f"{_mb(self.slope.value * 60)} a minute ({_mb(self.slope.low * 60)} … {_mb(self.slope.high * 60)})"
+        rate = f"{_mib(self.slope.value * 60)} a minute ({_mib(self.slope.low * 60)} … {_mib(self.slope.high * 60)})"
         words = f"{self.shape}: {rate}"
         if self.watch_for is not None:
             words = f"cannot tell yet, watch for {_duration(self.watch_for)} in all"
@@ -190,7 +190,7 @@ def _shape(
         return _small(slope, seconds, least)
     falls, troughs = teeth(smooth, max(TOOTH * span, least))
     if len(falls) >= 2 and sum(falls) > TEETH * span:
-        words = f"{len(falls)} falls of {_mb(min(falls))} and more, of a span of {_mb(span)}"
+        words = f"{len(falls)} falls of {_mib(min(falls))} and more, of a span of {_mib(span)}"
         if slope.low > 0 and slope.value * seconds > 0.4 * span and troughs[-1] - troughs[0] > 0.25 * span:
             return "steady leak", 0.8, [f"{words}, and the troughs rise."], None
         sure = min(0.6 + 0.1 * len(falls), 0.98)
@@ -202,11 +202,16 @@ def _small(slope: Slope, seconds: float, least: float) -> tuple[Shape, float, li
     """A movement that does not matter: so far, and a slow leak needs a longer look."""
     reach = max(abs(slope.low), abs(slope.high)) * seconds
     if max(slope.low, -slope.high) * seconds > 0.4 * least:
-        words = f"It rises by {_mb(slope.value * 3600)} an hour, of which too little was seen."
+        words = f"It rises by {_mib(slope.value * 3600)} an hour, of which too little was seen."
         return "cannot tell yet", 1.0, [words], 3.0
     if reach <= 1.5 * least:
-        words = f"It moved by less than {_mb(least)} in {_duration(seconds)}; "
-        return "plateau", 0.9, [words + f"a growth above {_mb(slope.high * 3600)} an hour is excluded."], None
+        words = f"It moved by less than {_mib(least)} in {_duration(seconds)}; "
+        return (
+            "plateau",
+            0.9,
+            [words + f"a growth above {_mib(slope.high * 3600)} an hour is excluded."],
+            None,
+        )
     # The interval of a slope shrinks with the time watched to the power of 3/2.
     longer = max((reach / least) ** (2 / 3), 2.0)
     return "cannot tell yet", 1.0, ["The samples scatter too much for so short a time."], longer
@@ -225,14 +230,19 @@ def _curve(
     late = slope_of(x[tail], y[tail])
     rise = float(np.median(smooth[-max(len(x) // 10, 3) :]) - np.median(smooth[: max(len(x) // 10, 3)]))
     if rise < -least and first != "flat":
-        return "shrinking", confidence, [f"It fell by {_mb(-rise)}."], None
+        return "shrinking", confidence, [f"It fell by {_mib(-rise)}."], None
     if first == "step":
         return _stepped(found["step"], late, rise, least, confidence)
     if first == "warm-up" and found["warm-up"].at < STRAIGHT:
         return _warming(found["warm-up"], late, rise, confidence)
     if first == "flat" or rise <= least:
         if slope.is_flat or abs(rise) <= least:
-            return "plateau", confidence, [f"It scatters about a level and rose by {_mb(rise)} in all."], None
+            return (
+                "plateau",
+                confidence,
+                [f"It scatters about a level and rose by {_mib(rise)} in all."],
+                None,
+            )
         return "cannot tell yet", 1.0, ["The samples scatter too much for so short a time."], 3.0
     if slope.low <= 0:
         return "cannot tell yet", 1.0, ["The slope may be zero or not."], 3.0
@@ -242,7 +252,7 @@ def _curve(
     return (
         "steady leak",
         max(confidence, 0.7),
-        [f"It rose by {_mb(rise)} and as fast at the end as before."],
+        [f"It rose by {_mib(rise)} and as fast at the end as before."],
         None,
     )
 
@@ -251,8 +261,8 @@ def _stepped(
     step: Fit, late: Slope, rise: float, least: float, confidence: float
 ) -> tuple[Shape, float, list[str], float | None]:
     if step.rise < 0:
-        return "shrinking", confidence, [f"It fell by {_mb(-step.rise)} at once."], None
-    words = f"It rose by {_mb(step.rise)} at {step.at:.0%} of the time"
+        return "shrinking", confidence, [f"It fell by {_mib(-step.rise)} at once."], None
+    words = f"It rose by {_mib(step.rise)} at {step.at:.0%} of the time"
     if step.at > 0.85:
         return "cannot tell yet", 1.0, [words + ": too near the end to say whether it goes on."], 2.0
     if step.at <= 0.5 and late.value > max(0.4 * rise, least):
@@ -263,7 +273,7 @@ def _stepped(
 def _warming(
     warm: Fit, late: Slope, rise: float, confidence: float
 ) -> tuple[Shape, float, list[str], float | None]:
-    words = f"It rose by {_mb(rise)} with a time constant of {warm.at:.0%} of the time watched"
+    words = f"It rose by {_mib(rise)} with a time constant of {warm.at:.0%} of the time watched"
     if warm.at <= SETTLED:
         return "warm-up", confidence, [words + " and has levelled off."], None
     return "cannot tell yet", 1.0, [words + ": it slows down and has not levelled off."], 4 * warm.at
@@ -281,12 +291,12 @@ def _with_live_heap(
         LEAST_BYTES, LEAST_SHARE * float(np.median(resident)), LEAST_NOISES * noise_of(series.resident)
     )
     idle = (
-        f"; the allocator holds {_mb(float(series.free[-1]))} that nobody uses"
+        f"; the allocator holds {_mib(float(series.free[-1]))} that nobody uses"
         if series.free is not None
         else ""
     )
     if rose > least and live_rose < LIVE_FLAT * rose:
-        words = f"The resident set rose by {_mb(rose)}, what the program uses by {_mb(live_rose)}{idle}."
+        words = f"The resident set rose by {_mib(rose)}, what the program uses by {_mib(live_rose)}{idle}."
         if shape == "steady leak":
             words += " Freed memory is not used again: it lies in pieces between blocks that live on."
             return "fragmentation", confidence, [*because, words]
@@ -294,7 +304,9 @@ def _with_live_heap(
     peak, last = float(live.max()), float(np.median(live[-max(len(live) // 4, 3) :]))
     kept = float(np.median(resident[-3:])) > 0.85 * float(resident.max())
     if shape in ("plateau", "step", "warm-up") and kept and peak - last > max(0.3 * peak, least):
-        words = f"What the program uses fell from {_mb(peak)} to {_mb(last)}, the resident set stayed{idle}."
+        words = (
+            f"What the program uses fell from {_mib(peak)} to {_mib(last)}, the resident set stayed{idle}."
+        )
         return "allocator high-water mark", max(confidence, 0.8), [*because, words]
     return shape, confidence, because
 
@@ -361,8 +373,9 @@ def _finite(value: Any) -> float | None:
     return float(value) if value is not None and np.isfinite(value) else None
 
 
-def _mb(value: float) -> str:
-    return f"{value / 1e6:,.2f} MB" if abs(value) < 1e8 else f"{value / 1e6:,.0f} MB"
+def _mib(value: float) -> str:
+    mib = value / (1 << 20)
+    return f"{mib:,.2f} MiB" if abs(mib) < 100 else f"{mib:,.0f} MiB"
 
 
 def _duration(seconds: float) -> str:

@@ -50,6 +50,10 @@ def text_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[objec
     return "\n".join(lines)
 
 
+#: A cell of no more characters than this is not broken into lines.
+UNBROKEN = 32
+
+
 def html_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
     """The same table as HTML; style comes from the notebook."""
     head = "".join(f"<th style='text-align:left'>{html_text(name)}</th>" for name in columns)
@@ -58,7 +62,9 @@ def html_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[objec
         cells = []
         for cell in row:
             side = "right" if _is_number(cell) else "left"
-            cells.append(f"<td style='text-align:{side}'>{html_text(cell, 200)}</td>")
+            # Numbers and short words stay on one line: a table that is too wide is scrolled.
+            wrap = "nowrap" if len(str(cell)) <= UNBROKEN else "normal"
+            cells.append(f"<td style='text-align:{side};white-space:{wrap}'>{html_text(cell, 200)}</td>")
         body.append(f"<tr>{''.join(cells)}</tr>")
     return (
         f"<div><p><b>{html_text(title)}</b></p><table><thead><tr>{head}</tr></thead>"

@@ -20,8 +20,11 @@ __all__ = ["growth", "holders"]
 #: Points that one line may have; a longer series is thinned to the extremes of equal slices.
 MOST_POINTS = 2_000
 
+#: A line this many times above the resident set is in the legend, and drawn when it is clicked there.
+FAR_ABOVE = 3
+
 _COUNTERS = {
-    "rss": ("resident set (RSS)", SEQUENCE[1]),
+    "rss": ("resident set (RSS)", SEQUENCE[0]),
     "pss": ("proportional set (PSS)", SEQUENCE[5]),
     "uss": ("private memory (USS)", SEQUENCE[3]),
     "cgroup_usage": ("cgroup", OTHERS),
@@ -45,10 +48,13 @@ def growth(capture: Any) -> go.Figure:
         for column, (name, colour) in _COUNTERS.items():
             if column in process and process[column].notna().any():
                 _line(figure, name, seconds, process[column].to_numpy(dtype=float), colour, "lines")
+                if process[column].max() > FAR_ABOVE * process["rss"].max():
+                    # A control group that holds more than this process would flatten all other lines.
+                    figure.data[-1].visible = "legendonly"
         _limit(figure, process)
     heap = [float(graph.shallow_sizes[graph.reachable()].sum()) for graph in capture.snapshots]
     if heap:
-        _line(figure, "live heap", times - start, np.asarray(heap), SEQUENCE[0], "lines+markers")
+        _line(figure, "live heap", times - start, np.asarray(heap), SEQUENCE[1], "lines+markers")
     for number, second in enumerate(times - start):
         figure.add_vline(x=second, line={"dash": "dot", "width": 1, "color": OTHERS})
         figure.add_annotation(
@@ -63,7 +69,7 @@ def growth(capture: Any) -> go.Figure:
     if verdict is None:
         return figure
     said = {"text": hover(verdict.headline, limit=160), "font": {"size": 13}}
-    return figure.update_layout(title_subtitle=said, margin_t=84)
+    return figure.update_layout(title_subtitle=said, title_y=0.97, title_yanchor="top", margin_t=96)
 
 
 def holders(diff: Any, limit: int = 8) -> go.Figure:

@@ -2,65 +2,19 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import subprocess
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
 
-from forensics.lab import bundled_capture, command, environment, prepare
+from forensics.lab import bundled_capture, prepare
 from forensics.report.notebook import export_notebook
-from forensics.specimens.program import free_port
+from forensics.resources import notebooks
 from tests.browser.conftest import Window
-
-TOKEN = "a-token-of-this-test"
-
-
-class Lab:
-    """A running JupyterLab as ``forensics lab`` starts it, less the wait for Ctrl-C."""
-
-    def __init__(self, folder: Path, capture: Path) -> None:
-        self.folder = folder
-        self.port = free_port()
-        self.home = f"http://127.0.0.1:{self.port}"
-        own = folder.parent / "jupyter"
-        variables = {
-            **environment(folder, capture),
-            "JUPYTER_CONFIG_DIR": str(own / "config"),
-            "JUPYTER_DATA_DIR": str(own / "data"),
-            "JUPYTER_RUNTIME_DIR": str(own / "runtime"),
-        }
-        arguments = [*command(folder, self.port, False), f"--IdentityProvider.token={TOKEN}"]
-        if os.geteuid() == 0:
-            arguments.append("--allow-root")
-        self.log = folder.parent / "jupyter.log"
-        with self.log.open("wb") as log:
-            self.process = subprocess.Popen(arguments, env=variables, stdout=log, stderr=subprocess.STDOUT)
-        self._wait()
-
-    def _wait(self) -> None:
-        until = time.monotonic() + 60
-        while time.monotonic() < until:
-            try:
-                with urllib.request.urlopen(f"{self.home}/api?token={TOKEN}", timeout=5):
-                    return
-            except (urllib.error.URLError, OSError):
-                assert self.process.poll() is None, self.log.read_text()
-                time.sleep(0.3)
-        raise AssertionError(self.log.read_text())
-
-    def stop(self) -> None:
-        self.process.terminate()
-        self.process.wait(30)
-
-    def address(self, notebook: str) -> str:
-        return f"{self.home}/lab/tree/{notebook}?token={TOKEN}&reset"
+from tests.browser.lab import Lab, choose_theme, faint_texts, run_all
 
 
 @pytest.fixture(scope="module")
@@ -72,26 +26,31 @@ def lab(browser: object, tmp_path_factory: pytest.TempPathFactory) -> Iterator[L
     running.stop()
 
 
-def run_all(page: Page, address: str) -> None:
-    page.goto(address)
-    page.get_by_text("Python 3 (ipykernel) | Idle").wait_for(timeout=90_000)
-    page.get_by_role("menuitem", name="Run", exact=True).click()
-    page.get_by_text("Run All Cells", exact=True).click()
-    page.wait_for_function(
-        """() => {
-          const prompts = [...document.querySelectorAll('.jp-CodeCell .jp-InputPrompt')].map(e => e.textContent);
-          return prompts.length > 1 && prompts.every(text => /\\[\\d+\\]/.test(text));
-        }""",
-        timeout=120_000,
-    )
-    assert page.locator(".jp-RenderedText[data-mime-type='application/vnd.jupyter.error']").count() == 0
+#: Those whose outputs are looked at more closely, in ``LOOKS``, are run there too, once.
+NOTEBOOKS = sorted(path.name for path in notebooks().glob("*.ipynb"))
 
 
 @pytest.mark.timeout(300)
-def test_the_reference_graph_can_be_walked(lab: Lab, window: Callable[..., Window]) -> None:
+@pytest.mark.parametrize("name", NOTEBOOKS)
+def test_a_notebook_runs_and_reads_well_in_light_and_dark(
+    name: str, lab: Lab, window: Callable[..., Window], tmp_path: Path
+) -> None:
+    """All cells run without an error, an error in the console or a request to elsewhere, in both themes."""
     shown = window(lab.home, lab.home.replace("http", "ws"))
-    page = shown.page
-    run_all(page, lab.address("04_who_holds_it.ipynb"))
+    run_all(shown.page, lab.address(name))
+    assert faint_texts(shown.page) == []
+    if name in LOOKS:
+        LOOKS[name](lab, shown.page, window, tmp_path)
+    choose_theme(shown.page, "Dark")
+    assert faint_texts(shown.page) == []
+    for graph in shown.page.locator(".fx-graph").all():
+        expect(graph).to_have_attribute("data-theme", "dark")
+    choose_theme(shown.page, "Light")
+    assert shown.outside == []
+    assert shown.troubles == []
+
+
+def the_graph_can_be_walked(lab: Lab, page: Page, window: Callable[..., Window], folder: Path) -> None:
     graph = page.locator(".fx-graph").first
     graph.scroll_into_view_if_needed()
     assert graph.locator("canvas").count() >= 1
@@ -115,56 +74,45 @@ def test_the_reference_graph_can_be_walked(lab: Lab, window: Callable[..., Windo
 
     graph.get_by_role("button", name="List").click()
     expect(graph.get_by_role("treeitem").first).to_be_visible()
-    assert shown.outside == []
-    assert shown.troubles == []
+    graph.get_by_role("button", name="Graph").click()
 
 
-@pytest.mark.timeout(300)
-def test_the_triage_panel_follows_its_holder(lab: Lab, window: Callable[..., Window]) -> None:
-    shown = window(lab.home, lab.home.replace("http", "ws"))
-    page = shown.page
-    run_all(page, lab.address("00_start_here.ipynb"))
+def the_panel_follows_its_holder(lab: Lab, page: Page, window: Callable[..., Window], folder: Path) -> None:
     expect(page.locator(".fx-card").first).to_contain_text("snapshot 2")
     panel = page.locator(".jp-OutputArea-output", has_text="Choose two moments").last
     expect(panel).to_contain_text("What to change")
     chosen = panel.locator(".fx-graph .fx-details h4")
     expect(chosen).to_have_text("orders.api.RESPONSES", timeout=20_000)
-    assert shown.outside == []
-    assert shown.troubles == []
 
 
-@pytest.mark.timeout(300)
-def test_figures_are_drawn_and_the_notebook_is_exported_with_them(
-    lab: Lab, window: Callable[..., Window], tmp_path: Path
-) -> None:
-    shown = window(lab.home, lab.home.replace("http", "ws"))
-    page = shown.page
-    run_all(page, lab.address("02_is_it_leaking.ipynb"))
+def the_figures_are_exported(lab: Lab, page: Page, window: Callable[..., Window], folder: Path) -> None:
     page.locator(".js-plotly-plot .main-svg").first.wait_for()
     page.keyboard.press("Control+s")
     saved = lab.folder / "02_is_it_leaking.ipynb"
     until = time.monotonic() + 20
     while "vnd.plotly" not in saved.read_text() and time.monotonic() < until:
         time.sleep(0.3)
-    exported = export_notebook(saved, tmp_path / "page.html")
+    exported = export_notebook(saved, folder / "page.html")
     alone = window(exported.as_uri(), offline=True)
     alone.page.goto(exported.as_uri())
     alone.page.locator(".js-plotly-plot .main-svg").first.wait_for()
     assert alone.page.locator(".js-plotly-plot").count() == 2
     assert alone.outside == []
     assert alone.troubles == []
-    assert shown.outside == []
-    assert shown.troubles == []
 
 
-@pytest.mark.timeout(300)
-def test_the_report_is_exported_and_opens_offline(lab: Lab, window: Callable[..., Window]) -> None:
-    shown = window(lab.home, lab.home.replace("http", "ws"))
-    run_all(shown.page, lab.address("09_report.ipynb"))
+def the_report_opens_offline(lab: Lab, page: Page, window: Callable[..., Window], folder: Path) -> None:
     report = lab.folder / "report.html"
     alone = window(report.as_uri(), offline=True)
     alone.page.goto(report.as_uri())
     expect(alone.page.locator("main")).to_contain_text("orders.api.RESPONSES")
     assert alone.outside == []
     assert alone.troubles == []
-    assert shown.troubles == []
+
+
+LOOKS = {
+    "00_start_here.ipynb": the_panel_follows_its_holder,
+    "02_is_it_leaking.ipynb": the_figures_are_exported,
+    "04_who_holds_it.ipynb": the_graph_can_be_walked,
+    "09_report.ipynb": the_report_opens_offline,
+}

@@ -210,7 +210,8 @@ function render({ model, el }) {
     make("div", { class: "fx-body" }, make("div", { class: "fx-stage" }, canvas, tree), panel), status, legend);
   el.append(root);
 
-  const cy = cytoscape({ container: canvas, style: stylesheet(palette), minZoom: 0.2, maxZoom: 2.5,
+  // No layout of its own: it would fail where JupyterLab renders a cell before it is part of the page.
+  const cy = cytoscape({ container: canvas, style: stylesheet(palette), layout: { name: "preset", fit: false }, minZoom: 0.2, maxZoom: 2.5,
     autoungrabify: false, boxSelectionEnabled: false, selectionType: "single" });
 
   function elements(ids, edges, at) {
@@ -228,6 +229,7 @@ function render({ model, el }) {
   }
 
   function fit() {
+    if (!canvas.clientWidth) return; // not in the page yet: the ResizeObserver calls again
     cy.resize();
     cy.fit(undefined, 24);
     if (cy.zoom() > 1.1) { cy.zoom(1.1); cy.center(); }

@@ -21,6 +21,7 @@ KINDS = {
     "memray-normal.bin": "memray",
     "memray-native.bin": "memray",
     "memray-aggregated.bin": "memray",
+    "memray-attach.bin": "memray",
     "memray-killed.bin": "memray",
     "memray-1.19.bin": "memray",
     "go-before.pb.gz": "pprof",
@@ -45,6 +46,13 @@ def test_every_sample_has_a_loader_and_every_loader_a_sample():
     }
     profiles = {loader.name for loader in formats.loaders() if loader.makes == "profile"}
     assert profiles == set(KINDS.values())
+
+
+def test_memray_that_was_attached_to_a_running_process():
+    profile = formats.load(DATA / "memray-attach.bin")
+    assert profile.origin.complete and 1.5 < profile.origin.seconds < 3
+    first = profile.top(1, measure="live").iloc[0]
+    assert first["place"].endswith("attached.py:10 <listcomp>") and first["share"] > 0.9
 
 
 def memray_totals(name: str, query: str) -> tuple[int, int]:

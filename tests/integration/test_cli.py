@@ -1,0 +1,242 @@
+"""Every verb as a new user meets it: its help, its exit code, its JSON, and bad input said in plain words."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+
+from forensics import cli
+from forensics.capture import injector
+from forensics.lab import bundled_capture
+from tests.integration.running import running
+
+PROFILES = Path(__file__).parents[1] / "data" / "profiles"
+VERBS = sorted(typer.main.get_command(cli.app).commands)  # type: ignore[attr-defined]
+
+
+@dataclass(frozen=True)
+class Ran:
+    """What a command left: exit code, and what it printed."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+
+Forensics = Callable[..., Ran]
+
+
+@pytest.fixture
+def forensics(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Forensics:
+    """``forensics("show", folder)``: the command line in this process, through the same entry as the program's."""
+
+    def run(*words: object) -> Ran:
+        monkeypatch.setattr(sys, "argv", ["forensics", *map(str, words)])
+        capfd.readouterr()
+        code: object = 0
+        try:
+            cli.main()
+        except SystemExit as exit:
+            code = exit.code
+        out, err = capfd.readouterr()
+        return Ran(int(code or 0), out, err)  # type: ignore[call-overload]
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def captures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """leaking/ and mended/: copies, for judging writes into a capture."""
+    folder = tmp_path_factory.mktemp("captures")
+    for variant in ("leaking", "mended"):
+        shutil.copytree(bundled_capture(variant), folder / variant)
+    return folder
+
+
+# -- help ----------------------------------------------------------------------------------------------------------
+
+
+def test_help_names_every_verb(forensics: Forensics) -> None:
+    said = forensics("--help")
+    assert said.code == 0
+    assert re.findall(r"^  (\w+) {2,}\S", said.out.partition("Commands:")[2], re.MULTILINE) and all(
+        re.search(rf"^  {verb} ", said.out, re.MULTILINE) for verb in VERBS
+    )
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_each_option_of_a_verb_says_what_it_does(verb: str, forensics: Forensics) -> None:
+    said = forensics(verb, "--help")
+    assert said.code == 0 and said.out.startswith(f"Usage: forensics {verb}")
+    command = typer.main.get_command(cli.app).commands[verb]  # type: ignore[attr-defined]
+    silent = [each.name for each in command.params if each.param_type_name == "option" and not each.help]
+    assert silent == []
+
+
+def test_no_verb_shows_the_help_and_the_version_is_told(forensics: Forensics) -> None:
+    assert forensics().code == 2 and "Commands:" in forensics().err
+    assert re.fullmatch(r"forensics \d+\.\d+\S*\n", forensics("--version").out)
+
+
+# -- what cannot be done -------------------------------------------------------------------------------------------
+
+#: (words, what the message must say); ``{leaking}`` is a capture, ``{new}`` a folder that is not there yet
+IMPOSSIBLE = [
+    (("show", "/nonexistent"), "is not a capture: it has no manifest.json"),
+    (("diff", "/nonexistent"), "is not a capture"),
+    (("diff", "{leaking}", "--between", 0, 9), "has no snapshot 9"),
+    (("chains", "{leaking}", "--to", "banana"), "The kinds are response"),
+    (("chains", "{leaking}", "--snapshot", 7), "has no snapshot 7"),
+    (("findings", "/nonexistent"), "is not a capture"),
+    (("verify", "{leaking}", "/nonexistent"), "is not a capture"),
+    (("report", "{leaking}", "-o", "{new}.pdf"), "known are html, md, json, sarif"),
+    (("report", "{leaking}", "-o", "{leaking}/manifest.json/x.html"), "cannot be written"),
+    (("sql", "{leaking}", "DROP TABLE objects"), "must be one SELECT"),
+    (("sql", "{leaking}", "SELECT nope FROM objects"), "nope"),
+    (("lab", "/nonexistent"), "is not a capture"),
+    (("import", "/nonexistent", "--to", "{new}"), "is not a file"),
+    (("import", __file__, "--to", "{new}"), "These can be read: "),
+    (("capture", "banana"), "is not a process id"),
+    (("capture", 999999999), "There is no process 999999999"),
+    (("capture", 1, "--values", "some"), "is not one of masked, full, none"),
+    (("capture", 1, "--when", "rss > banana"), "cannot be read"),
+    (("capture", 1, "--snapshots", 0), "nothing to capture"),
+    (("capture", 999999999, "--dry-run"), "There is no process 999999999"),
+]
+
+
+@pytest.mark.parametrize(("words", "said"), IMPOSSIBLE, ids=lambda value: " ".join(map(str, value))[:40])
+def test_what_cannot_be_done_ends_with_3_and_says_why(
+    words: tuple[object, ...], said: str, forensics: Forensics, captures: Path, tmp_path: Path
+) -> None:
+    places = {"leaking": captures / "leaking", "new": tmp_path / "new"}
+    ran = forensics(*(str(word).format(**places) for word in words))
+    assert ran.code == 3
+    text = " ".join(ran.err.split())
+    assert text.startswith("error: ") and said in text
+    assert "Traceback" not in ran.err and ran.out == ""
+    assert len(ran.err.strip().splitlines()) >= 2, "it does not say what to do"
+    assert not (tmp_path / "new").exists()
+
+
+#: wrong usage, which is told from what cannot be done
+WRONG = [
+    ("banana",),
+    ("show",),
+    ("show", "{leaking}", "--limit", -3),
+    ("findings", "{leaking}", "--fail-on", "terrible"),
+    ("capture", 1, "--snapshots", -1),
+    ("capture", 1, "--every", "soon"),
+    ("import", "x.bin"),
+    ("verify", "{leaking}"),
+    ("sql", "{leaking}"),
+]
+
+
+@pytest.mark.parametrize("words", WRONG, ids=lambda value: " ".join(map(str, value))[:40])
+def test_wrong_usage_ends_with_2(words: tuple[object, ...], forensics: Forensics, captures: Path) -> None:
+    ran = forensics(*(str(word).format(leaking=captures / "leaking") for word in words))
+    assert ran.code == 2 and "Usage:" in ran.err and "Traceback" not in ran.err
+
+
+# -- what is printed -----------------------------------------------------------------------------------------------
+
+
+def test_show(forensics: Forensics, captures: Path) -> None:
+    shown = forensics("show", captures / "leaking", "--limit", 3)
+    assert shown.code == 0
+    for label in ("process", "snapshot 2", "growth", "values"):
+        assert re.search(rf"^{label} +\S", shown.out, re.MULTILINE), label
+    record = forensics("show", captures / "leaking", "--limit", 3, "--json").json
+    assert {"manifest", "growth", "types", "holders", "dynamodb"} <= set(record)
+    assert len(record["types"]) == 3 and record["growth"]["shape"]
+
+
+def test_diff_and_chains(forensics: Forensics, captures: Path) -> None:
+    rows = forensics("diff", captures / "leaking", "--json")
+    assert rows.code == 0 and any("RESPONSES" in json.dumps(row) for row in rows.json)
+    assert "RESPONSES" in forensics("diff", captures / "leaking", "--between", 0, 2).out
+    chains = forensics("chains", captures / "leaking", "--to", "response", "--json")
+    assert chains.code == 0 and {"nodes", "edges"} <= set(chains.json)
+    assert forensics("chains", captures / "leaking", "--dot").out.startswith("digraph")
+
+
+def test_findings_and_their_exit_code(forensics: Forensics, captures: Path) -> None:
+    judged = forensics("findings", captures / "leaking", "--json")
+    assert judged.code == 0
+    record = judged.json
+    assert record["schema"] == "forensics.findings/1" and record["snapshots"] == 3
+    worst = record["findings"][0]
+    assert worst["retainer"]["path"] == "orders.api.RESPONSES" and worst["retainer"]["line"] > 0
+    assert forensics("findings", captures / "leaking", "--fail-on", "high").code == 1
+    assert forensics("findings", captures / "mended", "--fail-on", "low").code == 0
+
+
+def test_verify_and_its_exit_code(forensics: Forensics, captures: Path) -> None:
+    mended = forensics("verify", captures / "leaking", captures / "mended", "--json")
+    assert mended.code == 0 and isinstance(mended.json, dict)
+    same = forensics("verify", captures / "leaking", captures / "leaking")
+    assert same.code == 1 and same.out.strip()
+
+
+@pytest.mark.parametrize("suffix", ["html", "md", "json", "sarif"])
+def test_report_by_suffix(suffix: str, forensics: Forensics, captures: Path, tmp_path: Path) -> None:
+    file = tmp_path / f"out.{suffix}"
+    ran = forensics("report", captures / "leaking", "-o", file)
+    assert ran.code == 0 and ran.out.strip() == str(file)
+    text = file.read_text()
+    assert "RESPONSES" in text
+    if suffix in ("json", "sarif"):
+        json.loads(text)
+
+
+def test_sql(forensics: Forensics, captures: Path) -> None:
+    query = "SELECT type, count(*) AS n FROM objects GROUP BY type ORDER BY n DESC LIMIT 2"
+    rows = forensics("sql", captures / "leaking", query, "--json")
+    assert rows.code == 0 and len(rows.json) == 2 and rows.json[0]["n"] > rows.json[1]["n"]
+    assert "type" in forensics("sql", captures / "leaking", query, "--snapshot", 0).out
+
+
+def test_import_and_show_of_what_has_no_process(forensics: Forensics, tmp_path: Path) -> None:
+    files = [PROFILES / f"go-{name}.pb.gz" for name in ("before", "after")]
+    made = forensics("import", *files, "--to", tmp_path / "go", "--json")
+    assert made.code == 0 and made.json["runtime"] == "go" and made.json["growth"] is None
+    shown = forensics("show", tmp_path / "go")
+    assert shown.code == 0 and "None" not in shown.out
+    assert re.search(r"^process +go$", shown.out, re.MULTILINE)
+    assert forensics("findings", tmp_path / "go", "--json").json["snapshots"] == 0
+
+
+def test_targets(forensics: Forensics) -> None:
+    with running("collector") as process:
+        rows, table = forensics("targets", "--json"), forensics("targets")
+        process.finish()
+    assert rows.code == table.code == 0
+    assert process.pid in [row["pid"] for row in rows.json["targets"]]
+    assert str(process.pid) in table.out
+
+
+@pytest.mark.skipif(bool(injector.supported()), reason=injector.supported() or "")
+def test_capture_watches_and_says_what_the_series_is(forensics: Forensics, tmp_path: Path) -> None:
+    with running("collector") as process:
+        cost = forensics("capture", process.pid, "--dry-run", "--json")
+        assert cost.code == 0 and cost.json
+        assert not list(tmp_path.iterdir())
+        folder = tmp_path / "capture"
+        taken = forensics("capture", process.pid, "--watch", 3, "--to", folder)
+    assert taken.code == 0
+    assert re.search(r"^growth +cannot tell yet, watch for \d+ seconds in all$", taken.out, re.MULTILINE)
+    assert forensics("show", folder, "--json").json["growth"]["watch_for"] >= 30
