@@ -74,10 +74,12 @@ def _rules(findings: Findings) -> list[dict[str, Any]]:
 
 def _titles() -> dict[str, tuple[str, str]]:
     from forensics.rules import GUARDS, RULES, Guard, Rule
+    from forensics.rules.by_handlers import PATTERNS
     from forensics.rules.by_stacks import STACK_RULES
 
     known: list[Rule | Guard] = [*RULES, *GUARDS]
     by_stack = {rule.id: (rule.title, rule.thresholds) for rule in STACK_RULES}
+    by_stack |= {each.id: (each.title, each.title) for each in PATTERNS.values() if each.id not in by_stack}
     return by_stack | {each.id: (each.title, (type(each).__doc__ or "").strip()) for each in known}
 
 
