@@ -7,7 +7,10 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from forensics.capture import endpoint as endpoints
+from forensics.capture.endpoint import Endpoint
 from forensics.capture.take import Order, Progress, no_progress, take
+from forensics.capture.take_profiles import ProfileOrder, take_profiles
 from forensics.capture.targets import inspect, look_at
 from forensics.errors import CaptureError, TargetError
 
@@ -36,9 +39,10 @@ def capture(
 
     Parameters
     ----------
-    target : the process id
+    target : the process id, or the URL of a pprof endpoint (Go, Rust); a Go or Rust process is captured through the
+        endpoint that one of its listening sockets serves
     to : the folder to make; by default ``capture-PID-TIME`` in the working directory
-    snapshots : how many object graphs to take; with ``when`` at most so many
+    snapshots : how many object graphs to take, or profiles where there is no graph; with ``when`` at most so many
     every : seconds from the start of one snapshot to the next; by default 5, or spread over ``watch``
     watch : sample the process's counters for so many seconds at least
     allocations : record allocations with memray inside the process for so many seconds
@@ -53,7 +57,19 @@ def capture(
     ------
     TargetError, CaptureError, BundleError : with what to do; a folder without anything whole in it is removed.
     """
-    pid = _pid(target)
+    endpoint, pid = _endpoint(target)
+    if endpoint is not None:
+        if workers or in_place or allocations or when:
+            raise CaptureError(
+                "Of a pprof endpoint profiles are taken; the options --workers, --in-place, --allocations "
+                "and --when are for Python.",
+                advice="Leave them out; --snapshots and --every say how many profiles to take and when.",
+            )
+        gap = every if every is not None else watch / (snapshots - 1) if watch and snapshots > 1 else 5.0
+        named = pid if pid is not None else "pprof"
+        folder = Path(to if to is not None else f"capture-{named}-{time.strftime('%Y%m%d-%H%M%S')}")
+        return take_profiles(endpoint, folder, ProfileOrder(snapshots, gap, watch, pid, progress))
+    assert pid is not None
     trigger = _trigger(when, snapshots)
     if when and not watch:
         watch = WATCH_FOR_TRIGGERS
@@ -83,13 +99,17 @@ def capture(
     return take(pid, folder, order)
 
 
-def _pid(target: int | str) -> int:
+def _endpoint(target: int | str) -> tuple[Endpoint | None, int | None]:
+    """The pprof endpoint to take from, None for a process that is captured from inside, and the process id."""
     try:
-        return int(target)
+        pid = int(target)
     except ValueError:
-        raise TargetError(
-            f"{target!r} is not a process id.", advice="`forensics targets` lists what can be captured here."
-        ) from None
+        endpoint = endpoints.at(str(target))
+        return endpoint, endpoints.process_behind(endpoint)
+    found = look_at(pid)
+    if found.runtime not in endpoints.ADD_AN_ENDPOINT:
+        return None, pid
+    return endpoints.required(pid, found.name, found.runtime), pid
 
 
 def _trigger(when: Sequence[str], snapshots: int):

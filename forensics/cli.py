@@ -81,9 +81,12 @@ def targets(as_json: AsJson = False) -> None:
 
 @app.command()
 def capture(
-    target: Annotated[str, typer.Argument(metavar="TARGET", help="Process id.", show_default=False)],
+    target: Annotated[
+        str,
+        typer.Argument(metavar="TARGET", help="PID, or URL of a pprof endpoint.", show_default=False),
+    ],
     to: Annotated[Path | None, typer.Option("--to", help="Folder to make; default capture-PID-TIME.")] = None,
-    snapshots: Annotated[int, typer.Option(min=0, help="How many object graphs to take.")] = 1,
+    snapshots: Annotated[int, typer.Option(min=0, help="How many object graphs, or profiles, to take.")] = 1,
     every: Annotated[
         float, typer.Option(min=0.0, metavar="SECONDS", help="From one snapshot to the next.")
     ] = 5.0,

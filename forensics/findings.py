@@ -51,7 +51,12 @@ class DynamoDB:
     kind: str
     operation: str | None = None
     table: str | None = None
-    count: int = 0
+    count: int = 0  # 0 where the evidence tells what and not how many, as allocation stacks do
+
+    @property
+    def what(self) -> str:
+        """``1,204 × response``, or ``response`` where their number is not known."""
+        return f"{self.count:,} × {self.kind}" if self.count else self.kind
 
 
 @dataclass(frozen=True)
@@ -118,7 +123,13 @@ class Finding:
                 " of ".join(part for part in (self.dynamodb.operation, self.dynamodb.table) if part)
                 or "unknown call"
             )
-            lines.append(f"    holds      {self.dynamodb.count:,} x {self.dynamodb.kind}, fetched by {call}")
+            # an allocation stack tells what, and not how many
+            many = (
+                f"{self.dynamodb.count:,} x {self.dynamodb.kind}"
+                if self.dynamodb.count
+                else self.dynamodb.kind
+            )
+            lines.append(f"    holds      {many}, fetched by {call}")
         lines.append(f"    retains    {self.retained_bytes / 2**20:,.2f} MiB in {self.objects:,} elements")
         lines.append(f"    growth     {growth_text(growth)}")
         lines.extend(f"    evidence   {line}" for line in self.evidence)

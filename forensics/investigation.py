@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from forensics.growth import Verdict as GrowthVerdict
     from forensics.heap import HeapGraph
     from forensics.heap.diff import HeapDiff
+    from forensics.profiles.diff import ProfileDiff
     from forensics.rules.evidence import Evidence
     from forensics.verify import Verification
 
@@ -122,7 +123,19 @@ class Capture:
             responses=self.responses,
             sources=self.sources,
             profiles=self.profiles,
+            profile_times=self.profile_times,
+            goroutines=self.goroutines,
+            goroutine_text=self.goroutine_text,
             manifest=self.manifest,
+        )
+
+    @cached_property
+    def memory_profiles(self) -> tuple[Any, ...]:
+        """The profiles that know what is live, oldest first."""
+        return tuple(
+            each
+            for each in self.profiles
+            if "live" in each.measures and each.origin.stacks_are == "allocations"
         )
 
     @cached_property
@@ -145,6 +158,30 @@ class Capture:
 
         return judge_process(self.process)
 
+    @property
+    def profile_times(self) -> list[float]:
+        """When each profile was taken, seconds since the epoch; empty where the manifest does not say."""
+        times = [
+            entry.get("taken_at") or entry.get("start") for entry in self.manifest.get("allocations", [])
+        ]
+        return [] if None in times else [float(each) for each in times]
+
+    @cached_property
+    def goroutines(self) -> tuple[Any, ...]:
+        """Go's goroutines, one profile for each moment; empty where there are none."""
+        from forensics.formats.pprof import load_goroutines
+
+        names = [name for name in self.bundle.names("goroutines/") if name[11:14].isdigit()]
+        return tuple(load_goroutines(self.folder / name) for name in names)
+
+    @property
+    def goroutine_text(self) -> str | None:
+        """What ``goroutine?debug=2`` wrote at the end, or None."""
+        file = "goroutines/text.txt"
+        if file not in self.manifest.get("files", {}):
+            return None
+        return (self.folder / file).read_text(errors="replace")
+
     # -- the verbs -----------------------------------------------------------------------------------------------
 
     def findings(self) -> Findings:
@@ -160,10 +197,16 @@ class Capture:
             self.bundle.write("findings.json", lambda path: path.write_text(judged.to_json() + "\n"))
         return judged
 
-    def diff(self, between: tuple[int, int] | None = None) -> HeapDiff:
-        """What grew over all snapshots, or between two of them."""
+    def diff(self, between: tuple[int, int] | None = None) -> HeapDiff | ProfileDiff:
+        """What grew over all snapshots, or between two of them; of profiles where there is no object graph."""
         from forensics.heap.diff import diff as heap_diff
 
+        if not len(self.snapshots) and len(self.memory_profiles) > 1:
+            from forensics.profiles.diff import diff as profile_diff
+
+            first, last = between or (0, -1)
+            moments = [self.memory_profiles[self._of_profiles(each)] for each in (first, last)]
+            return profile_diff(*moments, measure="live")
         self._need_snapshots(2)
         chosen = range(len(self.snapshots)) if between is None else [self._position(i) for i in between]
         return heap_diff([self.snapshots[i] for i in chosen], times=[self.times[i] for i in chosen])
@@ -220,6 +263,8 @@ class Capture:
             yield "growth", self.growth.headline
         if self.allocations:
             yield "profiles", ", ".join(path.name for path in self.allocations)
+        if manifest.get("endpoint"):
+            yield "endpoint", str(manifest["endpoint"])
         yield "values", _VALUES_SAID.get(str(manifest.get("values")), str(manifest.get("values")))
         if not manifest.get("complete", True):
             yield "cut short", str(manifest.get("cut_short", "the capture did not finish"))
@@ -230,12 +275,21 @@ class Capture:
         Each result has a text and an HTML form and ``to_pandas()``.
         """
         if not len(self.snapshots):
+            yield from self._highlights_of_profiles(limit)
             return
         graph = self.snapshots[-1]
         census = graph.census(by="type")
         yield "types", dataclasses.replace(census, rows=census.rows[:limit])
         yield "holders", graph.holders(limit=limit)
         yield "dynamodb", self.recognised
+
+    def _highlights_of_profiles(self, limit: int) -> Iterator[tuple[str, Any]]:
+        from forensics.profiles.tables import ByHandler, WaitingGoroutines
+
+        if self.memory_profiles:
+            yield "handlers", ByHandler.of(self.memory_profiles, limit)
+        if self.goroutines:
+            yield "goroutines", WaitingGoroutines.of(self.goroutines, self.goroutine_text, limit)
 
     @cached_property
     def recognised(self) -> Any:
@@ -261,6 +315,15 @@ class Capture:
             raise BundleError(
                 f"{self.folder} has no snapshot {index}.",
                 advice=f"It has {len(self.snapshots)}, counted from 0.",
+            ) from None
+
+    def _of_profiles(self, index: int) -> int:
+        try:
+            return range(len(self.memory_profiles))[index]
+        except IndexError:
+            raise BundleError(
+                f"{self.folder} has no profile {index}.",
+                advice=f"It has {len(self.memory_profiles)}, counted from 0.",
             ) from None
 
     def _need_snapshots(self, count: int) -> None:
@@ -303,7 +366,7 @@ def diff(
     other: str | os.PathLike[str] | Capture | None = None,
     *,
     between: tuple[int, int] | None = None,
-) -> HeapDiff:
+) -> HeapDiff | ProfileDiff:
     """What grew in a capture, or from the last snapshot of one capture to the last of another."""
     opened = open_capture(capture)
     if other is None:
@@ -311,6 +374,12 @@ def diff(
     from forensics.heap.diff import diff as heap_diff
 
     second = open_capture(other)
+    if not len(opened.snapshots) and opened.memory_profiles and second.memory_profiles:
+        from forensics.profiles.diff import diff as profile_diff
+
+        return profile_diff(
+            opened.memory_profiles[-1], second.memory_profiles[-1], measure="live", lines=False
+        )
     opened._need_snapshots(1)
     second._need_snapshots(1)
     return heap_diff([opened.snapshots[-1], second.snapshots[-1]], times=[opened.times[-1], second.times[-1]])

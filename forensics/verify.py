@@ -187,6 +187,11 @@ def verify(before: Evidence, after: Evidence) -> Verification:
     seen_before, seen_after = suspects(before), suspects(after)
     was = [finding for finding in judge(before, seen=seen_before) if finding.severity != "info"]
     now = [finding for finding in judge(after, seen=seen_after) if finding.severity != "info"]
+    from forensics import verify_profiles
+
+    if verify_profiles.applies(before, after):
+        compared = verify_profiles.compare(before, after, was, now)
+        return Verification(before.name, after.name, tuple(compared), tuple(_advice(before, after, compared)))
     causes = [_cause(finding, before, after, seen_before, seen_after, now) for finding in was]
     known = {cause.path for cause in causes}
     causes += [_new(finding, after, seen_after) for finding in now if finding.retainer.path not in known]
@@ -309,7 +314,8 @@ def _advice(before: Evidence, after: Evidence, causes: Sequence[Cause]) -> list[
     if not causes:
         said.append(f"{before.name} has no finding above info: capture it while memory grows, under load.")
     if any(cause.verdict == "cannot tell" for cause in causes):
-        seconds = max(before.seconds()[-1] if before.snapshots else 0.0, 20.0)
+        taken = before.seconds() if before.snapshots else before.profile_seconds()
+        seconds = max(taken[-1] if taken else 0.0, 20.0)
         said.append(
             f"Capture the mended service again under the same load: --snapshots 5 --every {seconds / 4:.0f} or longer."
         )

@@ -9,12 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from forensics.capture import guard, walkers, ways
+from forensics.capture import endpoint, guard, walkers, ways
 from forensics.capture.node import cost as node_cost
+from forensics.capture.plan_endpoint import EndpointPlan, plan_endpoint
 from forensics.capture.runtimes import Runtime
 from forensics.capture.table import duration, html_table, size, text_table
 from forensics.capture.targets import Target, inspect, look_at
-from forensics.errors import CaptureError, TargetError
+from forensics.errors import CaptureError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -104,23 +105,22 @@ def plan(
     snapshots: int = 1,
     in_place: bool = False,
     to: str | os.PathLike[str] = ".",
-) -> Plan:
+) -> Plan | EndpointPlan:
     """What ``capture`` with the same arguments would do and cost, without doing any of it.
 
     Raises
     ------
-    TargetError : there is no such Python process, or it is not ours.
+    TargetError : there is no such process, it is not ours, or nothing serves profiles of it.
     """
     try:
         pid = int(target)
     except ValueError:
-        raise TargetError(
-            f"{target!r} is not a process id; only a capture of a Python process has a plan.",
-            advice="`forensics targets` lists what can be captured here.",
-        ) from None
-    found = look_at(pid)
-    if found.runtime == "node":
-        return _node_plan(found, via, snapshots, Path(to))
+        return plan_endpoint(endpoint.at(str(target)), snapshots, to)
+    looked_at = look_at(pid)
+    if looked_at.runtime == "node":
+        return _node_plan(looked_at, via, snapshots, Path(to))
+    if looked_at.runtime in endpoint.ADD_AN_ENDPOINT:
+        return plan_endpoint(endpoint.required(pid, looked_at.name, looked_at.runtime), snapshots, to)
     found = inspect(pid)
     runtime = Runtime(found.runtime, found.version, found.library)
     choice = walkers.choose(pid, runtime, "python" if walker == "python" else "auto")

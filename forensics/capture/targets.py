@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, overload
 
 import psutil
 
-from forensics.capture import guard, rights, ways
+from forensics.capture import endpoint, guard, rights, ways
 from forensics.capture.node import cost as node_cost
 from forensics.capture.node.cost import SnapshotCost
 from forensics.capture.runtimes import Runtime, runtime_of
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 #: how another runtime is captured
 OTHER_RUNTIMES = {
     "node": "its DevTools protocol: `forensics capture PID` opens the inspector with SIGUSR1",
-    "go": "its pprof endpoint: `forensics capture http://HOST:PORT/debug/pprof`",
+    "go": "its pprof endpoint: `forensics capture http://HOST:PORT/debug/pprof`; it listens on none that serves one",
     "rust": "its pprof endpoint, or `forensics import` of a jemalloc or dhat profile",
 }
 #: command lines that make a process of Python's own, not a worker
@@ -57,6 +57,7 @@ class Target:
     extra_bytes: int | None = None
     workers: tuple[int, ...] = ()  # its children of the same program
     master: int | None = None  # the process whose worker it is
+    endpoint: str | None = None  # URL of its pprof endpoint, where it serves one (Go, Rust)
 
     @property
     def open_ways(self) -> tuple[str, ...]:
@@ -73,6 +74,8 @@ class Target:
     @property
     def how(self) -> str:
         """How to capture it, or why it cannot be."""
+        if self.endpoint:
+            return f"pprof at {self.endpoint}"
         if self.runtime not in ("python", "node"):
             return OTHER_RUNTIMES.get(self.runtime, "no way in")
         if self.open_ways:
@@ -181,7 +184,7 @@ def targets() -> Targets:
             continue
         with contextlib.suppress(psutil.Error, OSError):
             found.append(_target(process, runtime))
-    linked = _link_workers(found)
+    linked = [_with_endpoint(each) for each in _link_workers(found)]
     return Targets(tuple(sorted(linked, key=lambda target: -target.rss)), hidden)
 
 
@@ -232,6 +235,14 @@ def look_at(pid: int) -> Target:
             pid=pid,
         ) from None
     return dataclasses.replace(target, workers=tuple(child.pid for child in workers_of(pid)))
+
+
+def _with_endpoint(target: Target) -> Target:
+    """A Go or Rust process with its pprof endpoint: each socket it listens on is asked once."""
+    if target.runtime not in endpoint.ADD_AN_ENDPOINT:
+        return target
+    found = endpoint.of_process(target.pid)
+    return dataclasses.replace(target, endpoint=found.url) if found else target
 
 
 def workers_of(pid: int) -> list[psutil.Process]:

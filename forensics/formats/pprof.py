@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,8 @@ _SAMPLE_TYPES = {
     "objects": ("live", False),
     "space": ("live", True),
 }
+#: Go's profile of goroutines, and of those that nothing can wake any more
+_GOROUTINE_TYPES = {"goroutine": ("live", False), "goroutineleak": ("live", False)}
 
 #: Parsed messages take some twenty times the room of the smallest encoding: so a tighter bound than elsewhere.
 LIMIT_BYTES = 64 << 20
@@ -66,6 +69,20 @@ def load(path: Path) -> AllocationProfile:
     ------
     FormatError : not pprof, cut short, or a profile of something else than memory.
     """
+    return _load(path, _SAMPLE_TYPES)
+
+
+def load_goroutines(path: Path) -> AllocationProfile:
+    """Read a profile of goroutines: the count of ``live`` is how many stand at a stack, its bytes are 0.
+
+    Raises
+    ------
+    FormatError : not pprof, cut short, or a profile of something else than goroutines.
+    """
+    return _load(path, _GOROUTINE_TYPES)
+
+
+def _load(path: Path, wanted: Mapping[str, tuple[str, bool]]) -> AllocationProfile:
     from google.protobuf.message import DecodeError
 
     from forensics.formats.pprof_schema import Profile
@@ -79,15 +96,15 @@ def load(path: Path) -> AllocationProfile:
             path=str(path),
         ) from error
     with damaged(path, "pprof profile"):
-        return _convert(path, profile)
+        return _convert(path, profile, wanted)
 
 
-def _convert(path: Path, profile: Any) -> AllocationProfile:
+def _convert(path: Path, profile: Any, wanted: Mapping[str, tuple[str, bool]]) -> AllocationProfile:
     strings = list(profile.string_table)
     if not strings or not profile.sample_type:
         raise ValueError("the table of strings or of sample types, which is empty")
     types = [strings[each.type] for each in profile.sample_type]
-    columns = _columns(path, types)
+    columns = _columns(path, types, wanted)
     counted = any(not is_bytes for _, is_bytes in columns.values())
     builder = ProfileBuilder(tuple(dict.fromkeys(name for name, _ in columns.values())), counted=counted)
 
@@ -121,12 +138,15 @@ def _convert(path: Path, profile: Any) -> AllocationProfile:
     return builder.build(_origin(path, profile, types, strings))
 
 
-def _columns(path: Path, types: list[str]) -> dict[int, tuple[str, bool]]:
-    columns = {position: _SAMPLE_TYPES[each] for position, each in enumerate(types) if each in _SAMPLE_TYPES}
-    if not any(is_bytes for _, is_bytes in columns.values()):
+def _columns(
+    path: Path, types: list[str], wanted: Mapping[str, tuple[str, bool]]
+) -> dict[int, tuple[str, bool]]:
+    columns = {position: wanted[each] for position, each in enumerate(types) if each in wanted}
+    if not columns or (wanted is _SAMPLE_TYPES and not any(is_bytes for _, is_bytes in columns.values())):
+        memory = wanted is _SAMPLE_TYPES
         raise FormatError(
-            f"{path.name} is a pprof profile of {', '.join(types)}, not of memory.",
-            advice="Fetch /debug/pprof/heap (or /allocs) instead.",
+            f"{path.name} is a pprof profile of {', '.join(types)}, not of {'memory' if memory else 'goroutines'}.",
+            advice=f"Fetch /debug/pprof/{'heap (or /allocs)' if memory else 'goroutine'} instead.",
             path=str(path),
             sample_types=types,
         )

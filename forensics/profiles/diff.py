@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -85,6 +85,26 @@ class ProfileDiff:
             f"<ProfileDiff of {self.measure} bytes: {human_bytes(self.before.sum())} → "
             f"{human_bytes(self.after.sum())} over {len(self)} stacks; {self.normalised}>"
         )
+
+    def __str__(self) -> str:
+        table = self.top(15)
+        told = f"{self.measure} bytes: {human_bytes(self.before.sum())} → {human_bytes(self.after.sum())}"
+        rows = [
+            f"  {human_bytes(row.before):>9} → {human_bytes(row.after):>9}  {human_bytes(row.change):>9}"
+            f"{' ' if row.certain else '?'}  {row.place}"
+            for row in table.itertuples()
+        ]
+        return "\n".join([f"{told}; {self.normalised} (?: within the sampling error)", *rows])
+
+    def to_dict(self) -> dict[str, Any]:
+        """The totals and the places, bytes, as plain JSON types."""
+        return {
+            "measure": self.measure,
+            "before": float(self.before.sum()),
+            "after": float(self.after.sum()),
+            "normalised": self.normalised,
+            "places": self.to_pandas().to_dict(orient="records"),
+        }
 
     def _repr_html_(self) -> str:
         return f"<p>{html.escape(repr(self))}</p>{self.top(10).to_html(escape=True, index=False)}"

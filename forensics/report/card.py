@@ -69,7 +69,7 @@ def _finding_card(finding: Finding) -> str:
     )
     if held:
         call = " on ".join(filter(None, [held.operation, held.table]))
-        rows.append(("DynamoDB", f"{held.count:,} × {held.kind}" + (f", fetched by {call}" if call else "")))
+        rows.append(("DynamoDB", held.what + (f", fetched by {call}" if call else "")))
     rows.append(("what to do", finding.remediation.summary))
     listed = "".join(f"<dt>{html_text(name)}</dt><dd>{html_text(value)}</dd>" for name, value in rows)
     tone = finding.severity if finding.severity in SEVERITY else "info"

@@ -110,6 +110,9 @@ def gather(capture: Reportable) -> Material:
         missing.append("a single snapshot: nothing can be said about growth of single holders")
     else:
         missing.append("no object graph: findings rest on allocations and counters")
+    of_profiles = None if snapshots else _profiles(capture)
+    if of_profiles is not None:
+        lines.append(of_profiles.line)
     findings = capture.findings()
     return Material(
         name=findings.capture or str(manifest.get("name", "capture")),
@@ -118,11 +121,17 @@ def gather(capture: Reportable) -> Material:
         manifest=manifest,
         findings=findings,
         chains=capture.chains() if snapshots else None,
-        seconds=seconds,
-        heap_bytes=tuple(heap),
-        heap_objects=tuple(int(graph.reachable().sum()) for graph in snapshots),
+        seconds=of_profiles.seconds if of_profiles else seconds,
+        heap_bytes=of_profiles.live if of_profiles else tuple(heap),
+        heap_objects=of_profiles.objects
+        if of_profiles
+        else tuple(int(graph.reachable().sum()) for graph in snapshots),
         process_lines=tuple(lines),
-        holder_lines=_holders(capture, seconds) if len(snapshots) > 1 else (),
+        holder_lines=of_profiles.handlers
+        if of_profiles
+        else _holders(capture, seconds)
+        if len(snapshots) > 1
+        else (),
         files=dict(manifest.get("files", {})),
         growth=judge_process(process),
         missing=tuple(missing),
@@ -137,6 +146,37 @@ def _holders(capture: Reportable, seconds: tuple[float, ...], limit: int = 6) ->
     return tuple(
         Line(_name(each), seconds, [float(value) for value in each.bytes]) for each in series[:limit]
     )
+
+
+@dataclass(frozen=True)
+class _Profiles:
+    """The series of a capture of allocation profiles: live bytes, objects, and the handlers that moved most."""
+
+    seconds: tuple[float, ...]
+    live: tuple[int, ...]
+    objects: tuple[int, ...]
+    line: Line
+    handlers: tuple[Line, ...]
+
+
+def _profiles(capture: Any, limit: int = 6) -> _Profiles | None:
+    """None where a capture has no two profiles of live memory with their times."""
+    profiles = getattr(capture, "memory_profiles", ())
+    seconds = capture.evidence.profile_seconds() if len(profiles) > 1 else []
+    if not seconds or len(seconds) != len(profiles):
+        return None
+    from forensics.rules.by_handlers.series import held_by_handler
+
+    live = tuple(each.total("live") for each in profiles)
+    groups = sorted(held_by_handler(profiles).values(), key=lambda each: -each.grown())[:limit]
+    handlers = tuple(
+        Line(group.name or "(application not on the stack)", seconds, group.total().tolist())
+        for group in groups
+        if group.grown() > 0
+    )
+    objects = tuple(int(each.by_stack("live")[1].sum()) for each in profiles)
+    line = Line("live heap (profiles)", seconds, [float(each) for each in live])
+    return _Profiles(tuple(seconds), live, objects, line, handlers)
 
 
 def _name(series: Any) -> str:

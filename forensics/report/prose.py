@@ -88,7 +88,7 @@ def _finding(finding: Finding) -> list[str]:
         moved += f", memory limit in {units.duration(growth.seconds_to_limit)}"
     lines.append(f"- Growth: {moved}")
     if held:
-        told = f"- DynamoDB: {held.count:,} × {markdown(held.kind)}"
+        told = f"- DynamoDB: {markdown(held.what)}"
         told += f", fetched by {markdown_code(held.operation)}" if held.operation else ""
         lines.append(told + (f" on {markdown_code(held.table)}" if held.table else ""))
     if retainer.chain:

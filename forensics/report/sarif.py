@@ -74,9 +74,11 @@ def _rules(findings: Findings) -> list[dict[str, Any]]:
 
 def _titles() -> dict[str, tuple[str, str]]:
     from forensics.rules import GUARDS, RULES, STACK_RULES, Guard, Rule
+    from forensics.rules.by_handlers import PATTERNS
 
     known: list[Rule | Guard] = [*RULES, *GUARDS]
     by_stack = {rule.id: (rule.title, rule.thresholds) for rule in STACK_RULES}
+    by_stack |= {each.id: (each.title, each.title) for each in PATTERNS.values() if each.id not in by_stack}
     return by_stack | {each.id: (each.title, (type(each).__doc__ or "").strip()) for each in known}
 
 

@@ -40,7 +40,8 @@ def _examined(material: Material) -> str:
         parts.append(f"process {manifest['pid']}")
     if runtime:
         parts.append(runtime)
-    shots = units.count(len(material.seconds), "snapshot")
+    kind = "snapshot" if material.manifest.get("snapshots") else "profile"
+    shots = units.count(len(material.seconds), kind)
     if len(material.seconds) > 1:
         shots += f" over {units.duration(material.seconds[-1] - material.seconds[0])}"
     return f"{', '.join(parts)}; {shots}, taken {material.taken}."

@@ -15,6 +15,7 @@ from forensics.findings import (
     Retainer,
 )
 from forensics.rules.allocated import allocated_lines
+from forensics.rules.by_handlers import applies, by_handlers
 from forensics.rules.by_stacks import by_stacks
 from forensics.rules.evidence import Evidence
 from forensics.rules.rule import Claim, Excuse, Guard, Rule, article
@@ -83,7 +84,7 @@ def judge(
         if finding is not None:
             found.append(finding)
     if rules is None:
-        found += by_stacks(evidence)
+        found += by_handlers(evidence) if applies(evidence) else by_stacks(evidence)
     found += [
         _process_finding(excuse, evidence)
         for guard in excusing
@@ -91,7 +92,8 @@ def judge(
     ]
     found.sort(key=_rank)
     numbered = [_numbered(finding, position) for position, finding in enumerate(found, 1)]
-    return Findings(evidence.name, len(evidence.snapshots), tuple(numbered))
+    moments = len(evidence.snapshots) or len(evidence.profiles)
+    return Findings(evidence.name, moments, tuple(numbered))
 
 
 def _applies(rule: Rule | Guard, evidence: Evidence) -> bool:

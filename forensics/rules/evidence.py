@@ -23,6 +23,9 @@ class Evidence:
     times : seconds since the epoch, one for each snapshot
     process, responses, sources : the tables of the capture, None where it has none
     profiles : allocation profiles, oldest first
+    profile_times : seconds since the epoch, one for each profile; empty where the capture does not say
+    goroutines : Go's goroutines (see ``forensics.formats.pprof.load_goroutines``), oldest first
+    goroutine_text : what ``goroutine?debug=2`` wrote last
     manifest : the capture's manifest
     """
 
@@ -34,6 +37,9 @@ class Evidence:
     responses: pd.DataFrame | None = None
     sources: pd.DataFrame | None = None
     profiles: Sequence[Any] = ()
+    profile_times: Sequence[float] = ()
+    goroutines: Sequence[Any] = ()
+    goroutine_text: str | None = None
     manifest: Mapping[str, Any] = field(default_factory=dict)
 
     def seconds(self) -> list[float]:
@@ -42,6 +48,13 @@ class Evidence:
         if len(times) != len(self.snapshots) or (len(times) > 1 and times[-1] <= times[0]):
             times = [float(position) for position in range(len(self.snapshots))]
         return [each - times[0] for each in times]
+
+    def profile_seconds(self) -> list[float]:
+        """Times of the profiles from the first on; empty where neither capture nor profiles have a clock."""
+        times: list[Any] = list(self.profile_times) or [each.origin.start for each in self.profiles]
+        if len(times) != len(self.profiles) or None in times or (len(times) > 1 and times[-1] <= times[0]):
+            return []
+        return [float(each) - float(times[0]) for each in times]
 
     def responses_of(self, snapshot: int) -> pd.DataFrame | None:
         """The tracer's notes for one snapshot (0 the first)."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from forensics.specimens import packages
+from forensics.specimens.building import go_program
 from forensics.specimens.moto import Moto
 from forensics.specimens.program import Program, SpecimenError, claim_port
 
@@ -68,6 +69,22 @@ def node_program(name: str, variant: str, program: Path) -> Specimen:
         folder=program.parent,
         command=lambda port: [node, str(program), str(port)],
         environment={"NODE_PATH": str(modules), "NODE_ENV": "production"},
+    )
+
+
+def echo(variant: str = "leaking") -> Specimen:
+    """The orders service on Echo and aws-sdk-go-v2, with net/http/pprof; built when it is first asked for."""
+    _check("echo", variant)
+    folder = SPECIMENS / "echo" / variant
+    program = go_program(f"echo-{variant}", folder)
+    return Specimen(
+        name="echo",
+        variant=variant,
+        folder=folder,
+        command=lambda port: [str(program), "-listen", f"127.0.0.1:{port}"],
+        # Deep items lead the deserialiser below Go's own limit of 128 frames, where the handler is cut off; and what
+        # leaks slowly shows in a minute with a finer sampling than one block in 512 KiB.
+        environment={"GODEBUG": "profstackdepth=1024,memprofilerate=16384"},
     )
 
 

@@ -12,6 +12,7 @@ from servicebuilder import FILE, evidence, growing, namespace
 
 from forensics.findings import SEVERITIES, Findings
 from forensics.rules import GUARDS, RULES, Evidence, judge
+from forensics.rules.by_handlers import PATTERNS
 
 CACHE = """
 RESPONSES = {}
@@ -251,3 +252,9 @@ def test_readme_lists_every_rule_and_guard():
     readme = (Path(__file__).parents[3] / "README.md").read_text()
     for rule in EVERY:
         assert f"| {rule.id} | {rule.title} |" in readme, rule.id
+
+
+def test_readme_lists_every_pattern_of_go_and_rust():
+    readme = (Path(__file__).parents[3] / "README.md").read_text()
+    for pattern in PATTERNS.values():
+        assert f"| {pattern.id} | {pattern.title} |" in readme, pattern.id

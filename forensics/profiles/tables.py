@@ -1,0 +1,93 @@
+"""What ``show`` says of a capture of profiles: live bytes by handler, goroutines by what they wait for."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from forensics.profiles.model import AllocationProfile, human_bytes
+
+
+@dataclass(frozen=True, eq=False)
+class ByHandler:
+    """Live bytes of every profile, by the application's handler that allocated them; the largest first."""
+
+    table: pd.DataFrame
+
+    @classmethod
+    def of(cls, profiles: Sequence[AllocationProfile], limit: int = 10) -> ByHandler:
+        """Columns handler, operation, what, first, last (bytes), change."""
+        from forensics.rules.by_handlers.series import held_by_handler
+
+        rows = []
+        for group in held_by_handler(profiles).values():
+            total = group.total()
+            sign = max(group.bytes, key=lambda each: float(group.bytes[each][-1]))
+            operation = group.operations.most_common(1)[0][0] if group.operations else ""
+            name = group.name or "(application not on the stack)"
+            rows.append(
+                [name, operation, sign.value, int(total[0]), int(total[-1]), int(total[-1] - total[0])]
+            )
+        columns = ["handler", "operation", "mostly", "first", "last", "change"]
+        table = pd.DataFrame(rows, columns=columns)
+        return cls(table.sort_values("last", ascending=False, ignore_index=True).head(limit))
+
+    def to_pandas(self) -> pd.DataFrame:
+        """One row for each handler."""
+        return self.table
+
+    def __str__(self) -> str:
+        rows = [
+            f"  {human_bytes(row.first):>9} → {human_bytes(row.last):>9}  {row.handler}"
+            f"{f' → {row.operation}' if row.operation else ''}  ({row.mostly})"
+            for row in self.table.itertuples()
+        ]
+        return "\n".join(["live bytes by handler, first profile → last", *rows])
+
+    __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        return self.table.to_html(escape=True, index=False)
+
+
+@dataclass(frozen=True, eq=False)
+class WaitingGoroutines:
+    """Goroutines by where they stand and what they wait for; those that became most first."""
+
+    table: pd.DataFrame
+
+    @classmethod
+    def of(
+        cls, profiles: Sequence[AllocationProfile], text: str | None, limit: int = 10
+    ) -> WaitingGoroutines:
+        """Columns goroutine, waits for, begun by, first, last (counts), change."""
+        from forensics.rules.by_handlers.goroutines import waiting
+
+        rows: list[list[Any]] = []
+        for each in waiting(profiles, text)[:limit]:
+            creator = next(iter(each.creators), "")
+            first, last = int(each.counts[0]), int(each.counts[-1])
+            rows.append([each.name, each.wait, creator, first, last, each.grown])
+        return cls(
+            pd.DataFrame(rows, columns=["goroutine", "waits for", "begun by", "first", "last", "change"])
+        )
+
+    def to_pandas(self) -> pd.DataFrame:
+        """One row for each kind of goroutine."""
+        return self.table
+
+    def __str__(self) -> str:
+        rows = [
+            f"  {first:>6,} → {last:>6,}  {name} waits for {wait}{f', begun by {creator}' if creator else ''}"
+            for name, wait, creator, first, last, _ in self.table.itertuples(index=False, name=None)
+        ]
+        return "\n".join(["goroutines, first profile → last", *rows])
+
+    __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        return f"<p>{html.escape('goroutines')}</p>{self.table.to_html(escape=True, index=False)}"

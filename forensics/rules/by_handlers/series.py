@@ -1,0 +1,144 @@
+"""Live bytes over the profiles of a capture, grouped by the handler that allocated them and by what they are."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from forensics.findings import GrowthShape
+from forensics.profiles.diff import ERRORS
+from forensics.profiles.handlers import Run, plain_name, run_of, stack_with_rooms
+from forensics.profiles.model import AllocationProfile, Frame
+from forensics.profiles.naming import Operations, place_of
+from forensics.rules.by_handlers.signs import TRANSPORT, Sign, sign_of
+
+#: Growth from the first profile to the last below this, or within the sampling error, is none.
+LEAST_BYTES = 200_000
+#: … and between two profiles alone, where one burst looks like growth.
+LEAST_BYTES_OF_TWO = 1_000_000
+#: … and below this share of what was live at first: a cache that fills its last places.
+LEAST_SHARE = 0.05
+#: What grew in the later half of the capture by less than this share of the earlier half has found its bound.
+STILL_GROWING = 0.25
+
+
+@dataclass
+class Held:
+    """What one handler allocated and the process still holds, in each profile.
+
+    Attributes
+    ----------
+    name : the handler's, without closures; "" where no stack shows the application
+    bytes : float64[profiles] for each sign
+    objects : int64[profiles]
+    frame : the handler's frame, of the heaviest stack
+    entries : bytes by the application's line that entered the library, "store.go:41 main.(*store).query"
+    operations : bytes by DynamoDB operation
+    functions : the application's functions on its stacks
+    """
+
+    name: str
+    profiles: int
+    period: int
+    bytes: dict[Sign, np.ndarray] = field(default_factory=dict)
+    objects: np.ndarray = field(init=False)
+    frame: Frame | None = None
+    entries: Counter[str] = field(default_factory=Counter)
+    entry_frames: dict[str, Frame] = field(default_factory=dict)
+    operations: Counter[str] = field(default_factory=Counter)
+    functions: set[str] = field(default_factory=set)
+    _heaviest: int = 0
+
+    def __post_init__(self) -> None:
+        self.objects = np.zeros(self.profiles, np.int64)
+
+    def add(
+        self, profile: int, sign: Sign, size: int, count: int, run: Run | None, operation: str | None
+    ) -> None:
+        """Add one stack of one profile."""
+        self.bytes.setdefault(sign, np.zeros(self.profiles))[profile] += size
+        self.objects[profile] += count
+        if run is not None:
+            self.functions.update(run.functions)
+            where = f"{run.entry.file.rpartition('/')[2]}:{run.entry.line} {plain_name(run.entry.function)}"
+            if profile == self.profiles - 1:
+                self.entries[where] += size
+                self.entry_frames[where] = run.entry
+            if self.frame is None or size > self._heaviest:
+                self.frame, self._heaviest = run.handler, size
+        if operation is not None and profile == self.profiles - 1:
+            self.operations[operation] += size
+
+    def total(self) -> np.ndarray:
+        """All its bytes, float64[profiles]."""
+        return sum(self.bytes.values(), np.zeros(self.profiles))
+
+    def of(self, *signs: Sign) -> np.ndarray:
+        """Its bytes of these signs, float64[profiles]."""
+        return sum((self.bytes[each] for each in signs if each in self.bytes), np.zeros(self.profiles))
+
+    def grown(self, *signs: Sign) -> float:
+        """Bytes that came between the first and the last profile; of all signs where none is named."""
+        series = self.of(*signs) if signs else self.total()
+        return float(series[-1] - series[0])
+
+    def shape(self) -> GrowthShape:
+        """How it moved."""
+        return shape_of(self.total(), self.period)
+
+
+def shape_of(sizes: np.ndarray, period: int) -> GrowthShape:
+    """Growing, plateau or shrinking; growing only beyond the sampling error and until the last profile.
+
+    A sample stands for a Poisson number of periods, so that the variance of bytes is bytes times period. What is live
+    in two profiles is the same samples in both and adds no error to their difference; only where the series falls
+    somewhere is all of it taken for exchanged.
+    """
+    if len(sizes) < 2:
+        return "unknown"
+    steady = len(sizes) > 2 and bool(np.all(np.diff(sizes) >= 0))
+    uncertain = sizes[-1] - sizes[0] if steady else sizes[0] + sizes[-1]
+    error = ERRORS * float(np.sqrt(period * uncertain))
+    least = LEAST_BYTES if len(sizes) > 2 else LEAST_BYTES_OF_TWO
+    enough = max(least, LEAST_SHARE * float(sizes[0]), error)
+    change = float(sizes[-1] - sizes[0])
+    if change < -enough:
+        return "shrinking"
+    if change <= enough:
+        return "plateau"
+    if len(sizes) > 2:
+        middle = (len(sizes) - 1) / 2
+        halfway = float(np.interp(middle, np.arange(len(sizes)), sizes))
+        if sizes[-1] - halfway < STILL_GROWING * (halfway - sizes[0]):
+            return "plateau"
+    return "growing"
+
+
+def held_by_handler(
+    profiles: Sequence[AllocationProfile], operations: Operations | None = None
+) -> dict[str, Held]:
+    """By handler's name; "" for what no stack attributes, "(transport)" for connections' own memory."""
+    period = max((profile.origin.sampling_period or 0) for profile in profiles)
+    groups: dict[str, Held] = {}
+    for number, profile in enumerate(profiles):
+        sizes, counts = profile.by_stack("live")
+        for stack in np.flatnonzero(sizes):
+            frames, rooms = stack_with_rooms(profile, int(stack))
+            run = run_of(frames, rooms)
+            if run is not None:
+                name = plain_name(run.handler.function)
+                frames, rooms = frames[: run.inner], rooms[: run.inner]
+            else:
+                connection = any(TRANSPORT.search(frame.function) for frame in frames)
+                name = "(transport)" if connection else ""
+            group = groups.setdefault(name, Held(name, len(profiles), period))
+            place = place_of(
+                list(profile.stack(int(stack))), stack_with_rooms(profile, int(stack))[1], operations
+            )
+            group.add(
+                number, sign_of(frames, rooms), int(sizes[stack]), int(counts[stack]), run, place.operation
+            )
+    return groups

@@ -1,0 +1,53 @@
+"""Requests to the help desk and bookkeeping of the compiled specimens: each route leaks in a way of its own.
+
+``DESK`` are the routes of the ``echo`` specimen's leaking twin, ``CONTROLS`` those that keep what is bounded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+import httpx
+
+from forensics.specimens.orders import order_key
+from forensics.specimens.program import SpecimenError
+
+#: Route → the function of the Go specimen that serves it.
+DESK = {
+    "orders": "listOrders",
+    "label": "label",
+    "audited": "audited",
+    "notes": "notes",
+    "visit": "visit",
+    "tenant": "tenant",
+    "watch": "watch",
+    "export": "export",
+}
+CONTROLS = ("recent", "spending")
+
+
+def ask_all(url: str, routes: Sequence[str], numbers: range, orders: int, clients: int = 4) -> None:
+    """Every number of every route, by so many clients at once."""
+    with (
+        httpx.Client(base_url=url, timeout=60, trust_env=False) as client,
+        ThreadPoolExecutor(clients) as pool,
+    ):
+        work = [(route, number) for number in numbers for route in routes]
+        list(pool.map(lambda each: _send(client, each[0], each[1], orders), work))
+
+
+def _send(client: httpx.Client, route: str, number: int, orders: int) -> None:
+    customer, order = order_key(number % orders)
+    path = {
+        "orders": f"/customers/{customer}/orders?since=2020-01-{number % 28 + 1:02d}&status={number}",
+        "spending": f"/customers/{customer}/spending?orders=10",
+        "revenue": "/reports/revenue/11",
+        "export": f"/reports/export/{(11, 12, 21, 34)[number % 4]}",
+    }.get(route)
+    if path is None:
+        alone = route in ("notes", "visit", "tenant", "watch", "queue", "follow", "client")
+        path = f"/desk/{customer}/{route}" + ("" if alone else f"/{order}?desk={number}")
+    answer = client.get(path)
+    if answer.status_code != 200:
+        raise SpecimenError(f"{path} was answered with {answer.status_code}: {answer.text[:200]}.")

@@ -1,0 +1,53 @@
+package main
+
+import (
+	"net/http"
+	"strconv"
+	"sync/atomic"
+
+	"github.com/labstack/echo/v4"
+)
+
+// reports has the routes that bookkeeping uses.
+type reports struct {
+	store    *store
+	exported atomic.Int64 // how many orders were exported so far
+}
+
+func newReports(s *store) *reports { return &reports{store: s} }
+
+func (r *reports) register(e *echo.Echo) {
+	e.GET("/reports/revenue/:warehouse", r.revenue)
+	e.GET("/reports/export/:warehouse", r.export)
+}
+
+// revenue counts what a warehouse shipped, page by page; one page is in memory at a time.
+func (r *reports) revenue(c echo.Context) error {
+	warehouse, _ := strconv.Atoi(c.Param("warehouse"))
+	orders, total := 0, 0.0
+	for pages := r.store.ordersOf(warehouse, 500); pages.HasMorePages(); {
+		page, err := pages.NextPage(c.Request().Context())
+		if err != nil {
+			return err
+		}
+		orders += len(page.Items)
+		for _, order := range page.Items {
+			total += number(order["total"])
+		}
+	}
+	return c.JSON(http.StatusOK, map[string]any{"orders": orders, "total": total})
+}
+
+// export writes the orders of a warehouse out as they come; one page is in memory at a time.
+func (r *reports) export(c echo.Context) error {
+	warehouse, _ := strconv.Atoi(c.Param("warehouse"))
+	pages := r.store.ordersOf(warehouse, 100)
+	if pages.HasMorePages() {
+		page, err := pages.NextPage(c.Request().Context())
+		if err != nil {
+			return err
+		}
+		r.exported.Add(int64(len(page.Items)))
+	}
+	return c.JSON(http.StatusOK, map[string]int64{"exported": r.exported.Load()})
+}

@@ -1,0 +1,253 @@
+"""Patterns of Go and Rust by handlers' allocations and by goroutines; frames as the real SDKs show them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from forensics.profiles.builder import ProfileBuilder
+from forensics.profiles.frames import room_of
+from forensics.profiles.handlers import plain_name, run_of
+from forensics.profiles.model import Frame, Origin
+from forensics.rules import Evidence, judge
+from forensics.rules.by_handlers import PATTERNS
+from forensics.rules.by_handlers.goroutines import created_by
+from forensics.rules.by_handlers.series import shape_of
+from forensics.verify import verify
+
+SDK = "github.com/aws/aws-sdk-go-v2/service/dynamodb"
+SMITHY = "github.com/aws/smithy-go"
+
+
+def go(*functions: str) -> list[Frame]:
+    """Frames with files as ``-trimpath`` leaves them: a version stands in those of modules."""
+    frames = []
+    for number, name in enumerate(functions):
+        package = name.rpartition("/")[2].split(".")[0]
+        version = "@v1.2.3" if name.startswith("github.com/") else ""
+        frames.append(Frame(name, f"{package}{version}/file.go", 10 + number))
+    return frames
+
+
+LIST = go(
+    "main.(*store).query",
+    "main.(*api).listOrders",
+    "github.com/labstack/echo/v4.(*Echo).add.func1",
+    "net/http.(*conn).serve",
+)
+DATA = go(
+    f"{SDK}.deserializeAttributeMap.func1",
+    f"{SMITHY}.ReadMap",
+    f"{SDK}.deserializeAttributeMap",
+    f"{SDK}.(*QueryOutput).Deserialize",
+    f"{SDK}.(*Client).Query",
+)
+TEXT = go(
+    f"{SMITHY}/internal/serde.(*StringArena).String",
+    f"{SMITHY}/transport/http/protocol/json.(*ShapeDeserializer).ReadString",
+    f"{SDK}.(*Client).Query",
+)
+META = go(f"{SMITHY}/middleware.(*Metadata).Set", f"{SDK}.(*Client).Query")
+RETRY = go(
+    "runtime.growslice",
+    "github.com/aws/aws-sdk-go-v2/aws/retry.(*Attempt).HandleFinalize",
+    f"{SDK}.(*Client).Query",
+)
+CONFIG = go("github.com/aws/aws-sdk-go-v2/config.LoadDefaultConfig")
+CLIENT = go(f"{SDK}.New", f"{SDK}.NewFromConfig")
+PAGE = [*DATA, *go(f"{SDK}.(*QueryPaginator).NextPage")]
+MAP = go("runtime.mapassign_faststr")
+RUST = [
+    Frame("orders::store::Store::query_orders::{{closure}}", "orders/src/store.rs", 60),
+    Frame("axum_leaking::list_orders::{{closure}}", "axum/src/leaking.rs", 80),
+    Frame(
+        "<F as axum::handler::Handler<T,S>>::call::{{closure}}",
+        "/home/orders/.cargo/registry/src/x/axum-0.8/src/handler.rs",
+        1,
+    ),
+]
+RUST_DATA = [
+    Frame("hashbrown::raw::RawTable<T,A>::reserve_rehash", "", 0),
+    Frame("aws_sdk_dynamodb::protocol_serde::shape_attribute_map::de_attribute_map", "", 0),
+]
+RUST_CHANNEL = [
+    Frame("tokio::sync::mpsc::block::Block<T>::new", "", 0),
+    Frame("tokio::sync::mpsc::unbounded::UnboundedSender<T>::send", "", 0),
+]
+RUST_TASK = [
+    Frame("tokio::runtime::task::core::Cell<T,S>::new", "", 0),
+    Frame("tokio::task::spawn::spawn", "", 0),
+]
+RUST_MAP = [
+    Frame("hashbrown::raw::RawTable<T,A>::reserve_rehash", "", 0),
+    Frame("std::collections::hash::map::HashMap<K,V,S>::insert", "", 0),
+]
+
+
+def profile(runtime, sizes, *, at, measure="live", goroutines=False):
+    builder = ProfileBuilder(("live", "allocated") if measure == "both" else ("live",))
+    for frames, size in sizes:
+        values = {"live": (0, size) if goroutines else (size, max(size // 100, 1))}
+        if measure == "both":
+            values["allocated"] = (size * at // 1000, 1)
+        builder.add(builder.stack(builder.frame(each) for each in frames), values)
+    return builder.build(Origin("pprof", runtime, start=float(at)))
+
+
+def evidence(growing, *, runtime="go", own=LIST, steady=(), stuck=(), text=None, measure="live"):
+    """Four profiles: each stack of ``growing`` (frames, bytes in all) grows evenly, those of ``steady`` stay."""
+    profiles, goroutines = [], []
+    for number in range(4):
+        sizes = [([*frames, *own], size * number // 3) for frames, size in growing]
+        sizes += [([*frames, *own], size) for frames, size in steady]
+        profiles.append(profile(runtime, sizes, at=1000 + 10 * number, measure=measure))
+        if stuck:
+            waiting = [(frames, count * (number + 1)) for frames, count in stuck]
+            goroutines.append(profile("go", waiting, at=1000 + 10 * number, goroutines=True))
+    return Evidence("c", runtime=runtime, profiles=profiles, goroutines=goroutines, goroutine_text=text)
+
+
+GO_CASES = [
+    ("L01", [(DATA, 9_000_000), (META, 600_000)]),
+    ("L03", [(DATA, 9_000_000)]),
+    ("L02", [(PAGE, 9_000_000), (META, 10_000)]),
+    ("L04", [(CLIENT, 900_000)]),
+    ("L05", [(CONFIG, 9_000_000), (CLIENT, 100_000)]),
+    ("L11", [(META, 900_000)]),
+    ("L13", [(TEXT, 900_000)]),
+    ("L16", [(RETRY, 900_000)]),
+    ("L03", [(MAP, 900_000)]),
+    ("G01", [(go("strings.Clone"), 900_000)]),
+]
+RUST_CASES = [
+    ("L01", [(RUST_DATA, 9_000_000)]),
+    ("L03", [(RUST_DATA, 9_000_000), (RUST_MAP, 100_000)]),
+    ("L14", [(RUST_DATA, 9_000_000), (RUST_CHANNEL, 100_000)]),
+    ("L09", [(RUST_DATA, 9_000_000), (RUST_TASK, 100_000)]),
+]
+
+
+@pytest.mark.parametrize(("rule", "growing"), GO_CASES, ids=[rule for rule, _ in GO_CASES])
+def test_go(rule, growing):
+    (finding,) = judge(evidence(growing))
+    assert (finding.rule, finding.retainer.path) == (rule, "main.(*api).listOrders")
+    assert finding.growth.shape == "growing" and finding.growth.bytes_per_second == pytest.approx(
+        sum(size for _, size in growing) / 30, rel=0.01
+    )
+    assert finding.remediation.language == "go" and "allocates" in finding.title
+
+
+@pytest.mark.parametrize(("rule", "growing"), RUST_CASES, ids=[rule for rule, _ in RUST_CASES])
+def test_rust(rule, growing):
+    (finding,) = judge(evidence(growing, runtime="rust", own=RUST))
+    assert (finding.rule, finding.retainer.path) == (rule, "axum_leaking::list_orders")
+    assert finding.retainer.file == "src/leaking.rs" and finding.retainer.line == 80
+    assert finding.remediation.language == "rust"
+
+
+def test_goroutines_are_joined_with_the_call_that_began_them():
+    stuck = [(go("runtime.gopark", "runtime.chanrecv", "main.wait"), 20)]
+    text = (
+        "goroutine 7 [chan receive]:\nmain.wait(0xc000, 0x1)\n\t/x/a.go:1 +0x1\n"
+        "created by main.(*api).listOrders in goroutine 5\n\t/x/a.go:9 +0x2\n"
+    )
+    (finding,) = judge(evidence([(DATA, 9_000_000)], stuck=stuck, text=text))
+    assert (finding.rule, finding.retainer.path, finding.retainer.kind) == ("L09", "main.wait", "goroutine")
+    assert finding.retainer.chain[0] == "main.(*api).listOrders" and finding.dynamodb.operation == "Query"
+    assert any("a channel to receive from: 20 → 40 → 60 → 80" in line for line in finding.evidence)
+
+
+def test_goroutines_alone_are_a_finding():
+    (finding,) = judge(
+        evidence(
+            [],
+            steady=[(DATA, 1000)],
+            stuck=[(go("runtime.gopark", "sync.(*WaitGroup).Wait", "main.wait"), 20)],
+        )
+    )
+    assert (finding.rule, finding.retainer.path, finding.objects) == ("L09", "main.wait", 80)
+
+
+def test_connections_that_pile_up():
+    loops = [
+        (go("runtime.gopark", "runtime.selectgo", f"net/http.(*persistConn).{name}"), 20)
+        for name in ("readLoop", "writeLoop")
+    ]
+    found = judge(evidence([], steady=[(DATA, 1000)], stuck=loops))
+    assert {finding.rule for finding in found} == {"L10"}
+
+
+def test_stacks_that_end_early_come_with_advice():
+    (finding,) = judge(evidence([(DATA, 9_000_000)], own=[]))
+    assert "not on the stack" in finding.retainer.path and finding.confidence < 0.7
+    assert any("profstackdepth=1024" in line for line in finding.evidence)
+
+
+@pytest.mark.parametrize(
+    ("sizes", "period", "shape"),
+    [
+        ([5e6, 5e6, 5e6, 5e6], 0, "plateau"),
+        ([5e6, 6e6, 7e6, 8e6], 0, "growing"),
+        ([1e6, 4e6, 5e6, 5e6], 0, "plateau"),
+        ([5e6, 4e6, 3e6, 2e6], 0, "shrinking"),
+        ([5e6, 7e6, 4e6, 6e6], 524288, "plateau"),
+        ([0, 1e5], 0, "plateau"),
+        ([5e6], 0, "unknown"),
+    ],
+)
+def test_shapes(sizes, period, shape):
+    assert shape_of(np.array(sizes), period) == shape
+
+
+def test_a_bounded_cache_and_a_startup_table_are_no_findings():
+    assert not judge(evidence([], steady=[(DATA, 9_000_000)])).at_least("low")
+
+
+@pytest.mark.parametrize(
+    ("name", "plain"),
+    [
+        ("main.(*api).watch.func1", "main.(*api).watch"),
+        ("main.(*api).watch.func2.1", "main.(*api).watch"),
+        ("main.keep[go.shape.string]", "main.keep"),
+        ("orders::api::list::{{closure}}::{{closure}}", "orders::api::list"),
+        ("orders::api::list::h0123456789abcdef", "orders::api::list"),
+    ],
+)
+def test_closures_bear_the_name_of_their_function(name, plain):
+    assert plain_name(name) == plain
+
+
+def test_the_handler_is_next_to_the_allocation_and_not_the_middleware():
+    frames = [*DATA, *LIST[:3], *go("main.logged.func1", "github.com/labstack/echo/v4.(*Echo).ServeHTTP")]
+    run = run_of(frames, [room_of(each.function, each.file, "go") for each in frames])
+    assert run.handler.function == "main.(*api).listOrders" and run.entry.function == "main.(*store).query"
+
+
+def test_who_began_a_goroutine():
+    text = (
+        "goroutine 1 [running]:\nmain.main()\n\t/x:1\n\n"
+        "goroutine 9 [select, 3 minutes]:\nnet/http.(*persistConn).writeLoop(0xc0)\n\t/x:2\n"
+        "created by net/http.(*Transport).dialConn in goroutine 3\n\t/x:3\n"
+    )
+    assert created_by(text) == {"net/http.(*persistConn).writeLoop": {"net/http.(*Transport).dialConn": 1}}
+    assert created_by("no such text") == {}
+
+
+def test_verify_by_handlers():
+    leaking = evidence([(DATA, 9_000_000)], measure="both")
+    asked = evidence([], steady=[(DATA, 50_000)], measure="both")
+    other = go("main.(*api).other")
+    unasked = evidence([], steady=[(DATA, 50_000)], own=other, measure="both")
+    assert verify(leaking, asked).verdict == "fixed"
+    assert verify(leaking, leaking).verdict == "not fixed"
+    half = verify(leaking, evidence([(DATA, 2_000_000)], measure="both"))
+    assert half.verdict == "better"
+    assert verify(leaking, unasked).verdict == "cannot tell", "the handler was not asked"
+    new = verify(asked, evidence([(DATA, 9_000_000)], own=other, measure="both"))
+    assert new.verdict == "not fixed" and "does not have" in new.causes[0].reason
+
+
+def test_patterns_are_whole():
+    for pattern in PATTERNS.values():
+        assert pattern.title and pattern.references.cwe and pattern.remedies
+        assert all(remedy.summary and remedy.language == name for name, remedy in pattern.remedies.items())
