@@ -184,9 +184,9 @@ def verify(before: Evidence, after: Evidence) -> Verification:
     Each finding above ``info`` of ``before`` is a cause. It is looked for in ``after`` by its retainer's path (or,
     where that moved, by its file and name). A leak that only ``after`` has is a cause too, and not fixed.
     """
-    was = [finding for finding in judge(before) if finding.severity != "info"]
-    now = [finding for finding in judge(after) if finding.severity != "info"]
     seen_before, seen_after = suspects(before), suspects(after)
+    was = [finding for finding in judge(before, seen=seen_before) if finding.severity != "info"]
+    now = [finding for finding in judge(after, seen=seen_after) if finding.severity != "info"]
     causes = [_cause(finding, before, after, seen_before, seen_after, now) for finding in was]
     known = {cause.path for cause in causes}
     causes += [_new(finding, after, seen_after) for finding in now if finding.retainer.path not in known]
@@ -202,11 +202,11 @@ def rate_with_interval(sizes: Sequence[float], seconds: Sequence[float]) -> Rate
     slope, intercept = np.polyfit(x, y, 1)
     if n < 3:
         return Rate(float(slope))
-    from scipy.stats import t
+    from scipy.special import stdtrit  # of scipy.stats, which takes a second to import, only this is needed
 
     residual = y - (slope * x + intercept)
     error = math.sqrt(float((residual**2).sum()) / (n - 2) / float(((x - x.mean()) ** 2).sum()))
-    half = float(t.ppf(0.5 + LEVEL / 2, n - 2)) * error
+    half = float(stdtrit(n - 2, 0.5 + LEVEL / 2)) * error
     return Rate(float(slope), float(slope - half), float(slope + half))
 
 

@@ -146,10 +146,15 @@ def callees(graph: HeapGraph, users: tuple[Function, ...]) -> tuple[Function, ..
 
 def module_file(graph: HeapGraph, module: str) -> str | None:
     """``__file__`` of a module by its name in ``sys.modules``, None where the heap does not tell."""
-    for root in graph.root_objects.tolist():
-        if graph.type_name(root) != "dict":
-            continue
-        child = graph.children_by_key(root).get(module)
+    files: dict[str, str | None] = graph._once("forensics.dynamodb.module files", dict)
+    if module not in files:
+        files[module] = _module_file(graph, module)
+    return files[module]
+
+
+def _module_file(graph: HeapGraph, module: str) -> str | None:
+    for known in graph._once("forensics.dynamodb.root dicts", lambda: _root_dicts(graph)):
+        child = known.get(module)
         if child is not None:
             file = graph.children_by_key(child).get("__file__")
             if file is None:
@@ -157,6 +162,11 @@ def module_file(graph: HeapGraph, module: str) -> str | None:
                 file = graph.children_by_key(inner).get("__file__") if inner is not None else None
             return graph.text(file) if file is not None else None
     return None
+
+
+def _root_dicts(graph: HeapGraph) -> list[dict[str, int]]:
+    roots = graph.root_objects.tolist()
+    return [graph.children_by_key(root) for root in roots if graph.type_name(root) == "dict"]
 
 
 def table_names(graph: HeapGraph) -> frozenset[str]:

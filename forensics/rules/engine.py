@@ -53,7 +53,11 @@ _NOUN = {
 
 
 def judge(
-    evidence: Evidence, rules: Sequence[Rule] | None = None, guards: Sequence[Guard] | None = None
+    evidence: Evidence,
+    rules: Sequence[Rule] | None = None,
+    guards: Sequence[Guard] | None = None,
+    *,
+    seen: Sequence[Suspect] | None = None,
 ) -> Findings:
     """Judge one capture.
 
@@ -61,6 +65,7 @@ def judge(
     ----------
     evidence : the capture
     rules, guards : those to ask; by default all of ``forensics.rules``
+    seen : the ``suspects`` of this evidence, where the caller has them already
 
     Returns
     -------
@@ -71,7 +76,7 @@ def judge(
     asked = [rule for rule in (RULES if rules is None else rules) if _applies(rule, evidence)]
     excusing = [guard for guard in (GUARDS if guards is None else guards) if _applies(guard, evidence)]
     found: list[Finding] = []
-    seen = suspects(evidence)
+    seen = suspects(evidence) if seen is None else seen
     for suspect in seen:
         finding = _judge_one(suspect, evidence, asked, excusing)
         if finding is not None:

