@@ -129,6 +129,13 @@ def _enter_by(name: str, pid: int, runtime: Runtime) -> AgentLink:
         return link
     if name == "injector":
         injector.inject(pid, agent_script)
+        try:
+            _wait_for(link, name)
+        except CaptureError:
+            # It met the agent of a capture before it, which was there still and went the moment after.
+            injector.inject(pid, agent_script)
+        else:
+            return link
     else:
         gdb.load_agent(pid)
     _wait_for(link, name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import mmap
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +22,10 @@ def load(folder: Path) -> HeapGraph:
     ------
     FormatError : a table is missing, unreadable, or has other columns than ``bundle.SNAPSHOT_SCHEMAS``.
     """
-    tables = {name: _open(folder / f"{name}.arrow", schema) for name, schema in SNAPSHOT_SCHEMAS.items()}
+    opened = {name: _open(folder / f"{name}.arrow", schema) for name, schema in SNAPSHOT_SCHEMAS.items()}
     try:
-        return _graph(tables, folder)
+        tables = {name: table for name, (table, _) in opened.items()}
+        return _graph(tables, tuple(mapping for _, mapping in opened.values()), folder)
     except GraphError as error:
         raise FormatError(
             f"The tables in {folder} do not fit together: {error.message}",
@@ -32,7 +34,7 @@ def load(folder: Path) -> HeapGraph:
         ) from error
 
 
-def _graph(tables: dict[str, pa.Table], folder: Path) -> HeapGraph:
+def _graph(tables: dict[str, pa.Table], mappings: tuple[mmap.mmap, ...], folder: Path) -> HeapGraph:
     objects, references, roots = tables["objects"], tables["references"], tables["roots"]
     return HeapGraph(
         offsets=_array(tables["offsets"], "offset"),
@@ -56,6 +58,7 @@ def _graph(tables: dict[str, pa.Table], folder: Path) -> HeapGraph:
         frames=tables["frames"],
         code=tables["code"],
         meta={**_meta(folder), "folder": str(folder)},
+        mappings=mappings,
     )
 
 
@@ -70,11 +73,12 @@ def _meta(folder: Path) -> dict[str, object]:
         ) from error
 
 
-def _open(path: Path, schema: pa.Schema) -> pa.Table:
+def _open(path: Path, schema: pa.Schema) -> tuple[pa.Table, mmap.mmap]:
     try:
-        with pa.memory_map(str(path)) as source:
-            table = pa.ipc.open_file(source).read_all()
-    except (OSError, pa.ArrowInvalid) as error:
+        with path.open("rb") as file:
+            mapping = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        table = pa.ipc.open_file(pa.py_buffer(mapping)).read_all()
+    except (OSError, ValueError, pa.ArrowInvalid) as error:
         raise FormatError(
             f"{path} is not a readable Arrow file: {error}.",
             advice="The snapshot is damaged; copy the capture again, or take it again.",
@@ -86,7 +90,7 @@ def _open(path: Path, schema: pa.Schema) -> pa.Table:
             advice="It was made by another version; take the capture again with this one.",
             path=str(path),
         )
-    return table
+    return table, mapping
 
 
 def _column(table: pa.Table, name: str) -> pa.Array:

@@ -158,9 +158,10 @@ def diff(graphs: Sequence[HeapGraph], times: Sequence[float] | None = None) -> H
         )
     found = []
     for graph in graphs:
+        for other in graphs:
+            if other is not graph:
+                other.forget()  # several snapshots are not to take several times the memory
         found.append({h.path: h for h in graph.holders(_MOST, _MIN_SHARE)})
-        if graph is not graphs[-1]:
-            graph.forget()  # several snapshots are not to take several times the memory
     paths = dict.fromkeys(path for holders in reversed(found) for path in holders)
     for path, holder in _grown(graphs[0], graphs[-1], paths):
         paths.setdefault(path, None)
@@ -232,10 +233,15 @@ def _locate(
 
 def _grown(first: HeapGraph, last: HeapGraph, known: dict[str, None]) -> list[tuple[str, Holder]]:
     """Containers too small for a holder that gained elements and bytes between two snapshots."""
-    before = np.flatnonzero(first.populations())
-    after = np.flatnonzero(last.populations())
-    _, a, b = np.intersect1d(first.addresses[before], last.addresses[after], return_indices=True)
-    before, after = before[a], after[b]
+    # What gained so much has so much: few of millions.
+    after = np.flatnonzero((last.populations() > 0) & (last.retained_sizes() >= _GREW_BYTES))
+    if not len(after):
+        return []
+    after = after[np.argsort(last.addresses[after])]
+    wanted = last.addresses[after]
+    places = np.minimum(np.searchsorted(wanted, first.addresses), len(wanted) - 1)
+    before = np.flatnonzero((wanted[places] == first.addresses) & (first.populations() > 0))
+    after = after[places[before]]
     same = _type_numbers(first, last)[first.types[before]] == last.types[after]
     before, after = before[same], after[same]
     more = last.populations()[after] > first.populations()[before]

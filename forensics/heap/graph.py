@@ -6,6 +6,7 @@ that object *i* refers to (compressed sparse rows). Weak references stand among 
 
 from __future__ import annotations
 
+import mmap
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
@@ -66,6 +67,7 @@ class HeapGraph:
     frames, code : pyarrow tables (object, thread_id, thread_name, depth, function, file, line) and
         (object, qualname, file, first_line)
     meta : runtime, version, pid, time of the snapshot, values (masked, full, none), memory_limit
+    mappings : the files that the arrays are views of, if any
 
     Raises
     ------
@@ -93,6 +95,7 @@ class HeapGraph:
     frames: pa.Table
     code: pa.Table
     meta: Mapping[str, Any] = field(default_factory=dict)
+    mappings: tuple[mmap.mmap, ...] = ()
     _memo: dict[str, Any] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
@@ -495,7 +498,12 @@ class HeapGraph:
         """Where results are kept beside the capture; None for graphs that come from no capture."""
         from .results import Results
 
-        return self._once("results", lambda: Results.of(self))
+        def find() -> Results | None:
+            found = Results.of(self)
+            self.release_pages()  # the checksum went through all of them
+            return found
+
+        return self._once("results", find)
 
     def _kept(
         self,
@@ -520,5 +528,14 @@ class HeapGraph:
     def forget(self) -> None:
         """Drop what is kept in memory and can be had again: from beside the capture, or else by a quick sweep."""
         quick = ("incoming", "populations", "table objects", "table edges", "table roots", "variables")
-        for name in tuple(self._memo) if self.results() else quick:
-            self._memo.pop(name, None)
+        kept = self.results()
+        for name in tuple(self._memo) if kept else quick:
+            if name != "results":  # a checksum over everything
+                self._memo.pop(name, None)
+        self.release_pages()
+
+    def release_pages(self) -> None:
+        """Give back the memory that holds the files' pages: those that are used again are read again."""
+        if hasattr(mmap, "MADV_DONTNEED"):  # not on Windows
+            for mapping in self.mappings:
+                mapping.madvise(mmap.MADV_DONTNEED)

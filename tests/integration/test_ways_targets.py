@@ -17,7 +17,7 @@ import psutil
 import pytest
 
 import forensics as fx
-from forensics.capture import cgroup, guard, targets
+from forensics.capture import cgroup, guard, remote_exec, targets
 from forensics.errors import CaptureError, TargetError
 from tests.integration.running import interpreters, running, wait_until
 
@@ -51,7 +51,10 @@ def test_lists_each_interpreter_with_its_full_version(version: str) -> None:
         assert "injector" in found.open_ways
         closed = {way.name: way.reason for way in found.ways if not way.open}
         assert closed["agent"] == "the service does not `import forensics.agent`"
-        assert closed["remote_exec"].startswith("it needs Python 3.14")
+        if tuple(map(int, version.split(".")[:2])) >= remote_exec.FIRST:
+            assert "remote_exec" in found.open_ways
+        else:
+            assert closed["remote_exec"].startswith("it needs Python 3.14")
         assert found.pause_seconds
         assert found.extra_bytes
         assert target.finish() == "fine"
