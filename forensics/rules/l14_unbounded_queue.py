@@ -15,6 +15,9 @@ import queue
 # put() waits once a hundred pages are there: the producer is slowed to the consumer's pace.
 pages = queue.Queue(maxsize=100)
 """
+_QUEUES = ("queue.", "_queue.", "asyncio.queues.")
+#: types from an element up to its queue: the element, the deque, the queue's dict, the queue, and one around it
+_NEAR = 5
 
 
 class UnboundedQueue(Rule):
@@ -35,9 +38,9 @@ class UnboundedQueue(Rule):
             return self.claim(
                 "a queue without a maximum fills faster than it is emptied", suspect.confidence * 0.9
             )
-        queue = suspect.kind == "queue" or suspect.passes(
-            "queue.Queue", "asyncio.queues.", "queue.SimpleQueue"
-        )
+        # A queue far above is an executor's: what its waiting work refers to does not wait in it.
+        near = suspect.on_path[-_NEAR:]
+        queue = suspect.kind == "queue" or any(name.startswith(_QUEUES) for name in near)
         if suspect.is_dynamodb and queue:
             return self.claim("a queue without a maximum fills faster than it is emptied", suspect.confidence)
         return None
