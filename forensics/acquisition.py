@@ -57,19 +57,6 @@ def capture(
     ------
     TargetError, CaptureError, BundleError : with what to do; a folder without anything whole in it is removed.
     """
-    endpoint, pid = _endpoint(target)
-    if endpoint is not None:
-        if workers or in_place or allocations or when:
-            raise CaptureError(
-                "Of a pprof endpoint profiles are taken; the options --workers, --in-place, --allocations "
-                "and --when are for Python.",
-                advice="Leave them out; --snapshots and --every say how many profiles to take and when.",
-            )
-        gap = every if every is not None else watch / (snapshots - 1) if watch and snapshots > 1 else 5.0
-        named = pid if pid is not None else "pprof"
-        folder = Path(to if to is not None else f"capture-{named}-{time.strftime('%Y%m%d-%H%M%S')}")
-        return take_profiles(endpoint, folder, ProfileOrder(snapshots, gap, watch, pid, progress))
-    assert pid is not None
     trigger = _trigger(when, snapshots)
     if when and not watch:
         watch = WATCH_FOR_TRIGGERS
@@ -87,8 +74,19 @@ def capture(
         trigger=trigger,
         progress=progress,
     )
+    # Before the process is looked at: what is asked for in vain is so whatever the target is.
     order.check()
-    folder = Path(to if to is not None else f"capture-{pid}-{time.strftime('%Y%m%d-%H%M%S')}")
+    endpoint, pid = _endpoint(target)
+    folder = Path(to if to is not None else f"capture-{pid or 'pprof'}-{time.strftime('%Y%m%d-%H%M%S')}")
+    if endpoint is not None:
+        if workers or in_place or allocations or when:
+            raise CaptureError(
+                "Of a pprof endpoint profiles are taken; the options --workers, --in-place, --allocations "
+                "and --when are for Python.",
+                advice="Leave them out; --snapshots and --every say how many profiles to take and when.",
+            )
+        return take_profiles(endpoint, folder, ProfileOrder(snapshots, every, watch, pid, progress))
+    assert pid is not None
     if workers:
         return _take_workers(pid, folder, order)
     if look_at(pid).runtime == "node":

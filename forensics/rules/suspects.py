@@ -419,9 +419,10 @@ def _finish(
 
 
 def _shape(elements: tuple[int, ...], sizes: tuple[int, ...]) -> str:
-    """By the number of elements; by bytes where one element grows in itself."""
+    """By the number of elements; by bytes where one element grows in itself, which must have been there before."""
     by_elements = shape_of(elements)[0]
-    return shape_of(sizes)[0] if by_elements == "plateau" and elements[-1] <= 2 else by_elements
+    alone = by_elements == "plateau" and elements[-1] <= 2 and elements[-2] > 0
+    return shape_of(sizes)[0] if alone else by_elements
 
 
 def secrets_in(graph: HeapGraph, inside: np.ndarray) -> dict[str, int]:

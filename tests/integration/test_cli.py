@@ -109,7 +109,7 @@ IMPOSSIBLE = [
     (("lab", "/nonexistent"), "is not a capture"),
     (("import", "/nonexistent", "--to", "{new}"), "is not a file"),
     (("import", __file__, "--to", "{new}"), "These can be read: "),
-    (("capture", "banana"), "is not a process id"),
+    (("capture", "banana"), "is neither a process id nor the URL of a pprof endpoint"),
     (("capture", 999999999), "There is no process 999999999"),
     (("capture", 1, "--values", "some"), "is not one of masked, full, none"),
     (("capture", 1, "--when", "rss > banana"), "cannot be read"),
@@ -217,7 +217,7 @@ def test_import_and_show_of_what_has_no_process(forensics: Forensics, tmp_path: 
     shown = forensics("show", tmp_path / "go")
     assert shown.code == 0 and "None" not in shown.out
     assert re.search(r"^process +go$", shown.out, re.MULTILINE)
-    assert forensics("findings", tmp_path / "go", "--json").json["snapshots"] == 0
+    assert forensics("findings", tmp_path / "go", "--json").json["snapshots"] == 2
 
 
 def test_targets(forensics: Forensics) -> None:
