@@ -20,11 +20,12 @@ from tests.conftest import ORDERS, require
 #: Two builds, and load on two services: some minutes where the machine is busy and nothing was built before.
 pytestmark = pytest.mark.timeout(900)
 
-#: Route → the rules that may name its leak. A whole output that is kept shows as items where metadata is not sampled.
+#: Route → the rules that may name its leak. Profiles are samples: a whole output that is kept shows as items where its
+#: metadata is not among them, and metadata alone as an output where what it pins is taken for data.
 RULES = {
     "orders": {"L01", "L03"},
     "label": {"L03", "L01"},
-    "audited": {"L11"},
+    "audited": {"L11", "L01"},
     "notes": {"L13"},
     "visit": {"L05"},
     "tenant": {"L04"},
@@ -89,7 +90,7 @@ def captures(moto: Moto, tmp_path_factory) -> dict[str, Path]:
     for variant in ("leaking", "mended"):
         folder = tmp_path_factory.mktemp("echo") / variant
         with Service(echo(variant), moto) as service, Asking(service.url) as asking:
-            every = round(asking.seconds_for(6), 1)
+            every = round(asking.seconds_for(12), 1)
             target = f"{service.url}/debug/pprof" if variant == "leaking" else str(service.pid)
             done = forensics("capture", target, "--snapshots", 4, "--every", every, "--to", folder)
             assert done.returncode == 0, done.stderr
@@ -124,6 +125,8 @@ def test_every_leak_is_found_and_named(captures):
     assert not wrong, f"{wrong}\n{findings}"
     controls = {"recentOrder", "readSpending", "main", "loadCatalogue"} & set(by_function)
     assert not controls, findings
+    audited = by_function["audited"]
+    assert audited.rule == "L11" or any("also L11" in line for line in audited.evidence), findings
     watch = by_function["watch"]
     assert watch.retainer.path == "main.waitForChange" and watch.retainer.kind == "goroutine"
     assert by_function["listOrders"].dynamodb.operation == "Query"
