@@ -80,6 +80,8 @@ class UnendingWork(Rule):
             return self.claim(said, suspect.confidence) if said and many else None
         if suspect.kind in _RUNNING:
             return self.claim(_RUNNING[suspect.kind], suspect.confidence)
+        if suspect.carried:
+            return None
         if any(name in _TYPES for name in suspect.on_path[-8:]):
             return self.claim("work that does not end holds data among its locals", suspect.confidence * 0.95)
         below = suspect.on_path[-5:]

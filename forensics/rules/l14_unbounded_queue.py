@@ -40,7 +40,8 @@ class UnboundedQueue(Rule):
             )
         # A queue far above is an executor's: what its waiting work refers to does not wait in it.
         near = suspect.on_path[-_NEAR:]
-        queue = suspect.kind == "queue" or any(name.startswith(_QUEUES) for name in near)
+        waiting = not suspect.carried and any(name.startswith(_QUEUES) for name in near)
+        queue = suspect.kind == "queue" or waiting
         if suspect.is_dynamodb and queue:
             return self.claim("a queue without a maximum fills faster than it is emptied", suspect.confidence)
         return None

@@ -74,6 +74,11 @@ class Suspect:
         """Whether it grew until the end of the capture."""
         return self.shape == "growing"
 
+    @property
+    def carried(self) -> bool:
+        """Whether a context or a thread carries it: what refers to that, a task or waiting work, does not keep the data."""
+        return self.kind in ("contextvar", "thread-local")
+
     def passes(self, *fragments: str) -> bool:
         """Whether a type on the way from the root has one of these fragments in its name."""
         return any(fragment in name for name in self.on_path for fragment in fragments)

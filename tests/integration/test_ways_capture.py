@@ -106,7 +106,7 @@ def test_killed_in_the_middle_it_leaves_the_target_as_it_was(walker: str, tmp_pa
             wait_until(lambda: not left_behind(target), 15)
             # The agent goes with the capture; entered anew, the process says whether its collector is on.
             wait_until(lambda: not AgentLink(target.pid).path.exists(), 30)
-            assert ways.enter(target.pid).request("counters")["enabled"]
+            wait_until(lambda: ways.enter(target.pid).request("counters")["enabled"], 15)
         assert ways.enter(target.pid)
         assert target.finish() == "fine"
 
