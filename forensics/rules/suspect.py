@@ -76,7 +76,7 @@ class Suspect:
 
     @property
     def carried(self) -> bool:
-        """Whether a context or a thread carries it: a task or waiting work that refers to that does not keep the data."""
+        """Whether a context or a thread carries it: a task or waiting work that refers to it does not keep the data."""
         return self.kind in ("contextvar", "thread-local")
 
     def passes(self, *fragments: str) -> bool:
