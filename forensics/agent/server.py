@@ -239,6 +239,7 @@ def _stay(request, connection):
 
 
 def _switch_often(often):
+    """Shorten the service's switch interval, or give it back its own; a second time changes nothing."""
     usual, now = _state["interval"], sys.getswitchinterval()
     if often and usual is None and now > _INTERVAL:
         _state["interval"] = now

@@ -28,25 +28,34 @@ def start(page, give_up_at, sources, version):
         # Two captures may come at once; a lock that a fork left held is not waited for.
         lock = sys.__dict__.setdefault("_forensics_starting", _new_lock())
         held = lock.acquire(timeout=5)
-        # Each read of a file costs the wait for the interpreter's lock, a whole interval where the service computes.
-        interval = sys.getswitchinterval()
-        hurried = interval > _INTERVAL
-        if hurried:
-            sys.setswitchinterval(_INTERVAL)
         try:
-            _import_threading()
-            agent = _load(sources, version)
+            agent = _hurried(sources, version)
+            agent.start()
         finally:
-            if hurried:
-                sys.setswitchinterval(interval)
             if held:
                 lock.release()
-        agent.start()
     except BaseException as error:  # anything that left here would end or soil the service
         try:
             _tell(page, f"{type(error).__name__}: {error}")
         except BaseException:  # nor can it be told: the process may not even read its own library
             return
+
+
+def _hurried(sources, version):
+    """The agent, loaded while threads switch often.
+
+    Each read of a file costs the wait for the interpreter's lock, a whole interval where the service computes.
+    """
+    interval = sys.getswitchinterval()
+    # Where it is short already, an agent has made it so, and gives it back itself.
+    if interval > _INTERVAL:
+        sys.setswitchinterval(_INTERVAL)
+    try:
+        _import_threading()
+        return _load(sources, version)
+    finally:
+        if interval > _INTERVAL:
+            sys.setswitchinterval(interval)
 
 
 def start_soon(page, give_up_at, sources, version):

@@ -109,7 +109,7 @@ def test_an_error_inside_is_told_and_harms_nothing() -> None:
     with running("sleep") as target:
 
         def broken(page: int) -> str:
-            return agent_script(page).replace("agent = _load(sources, version)", "raise ValueError(42)", 1)
+            return agent_script(page).replace("return _load(sources, version)", "raise ValueError(42)", 1)
 
         with pytest.raises(CaptureError, match="ValueError: 42"):
             inject(target.pid, broken)
