@@ -129,6 +129,21 @@ def load(
     return _profile(path, facts, tables, said)
 
 
+def _finished(path: Path) -> bool:
+    """Whether memray closed the file: it compresses it then, or writes its count of allocations into the header.
+
+    The time of the end says less: until then it is the time at which the header was written, the start or a
+    millisecond after it.
+    """
+    with path.open("rb") as stream:
+        head = stream.read(HEAD_BYTES)
+    if head.startswith(_LZ4):
+        return True
+    # After the magic: header version and Python's version (4 bytes each), native traces and format (1 byte each).
+    at = len(_MAGIC) + 10
+    return len(head) >= at + 8 and struct.unpack_from("<Q", head, at)[0] > 0
+
+
 def _check_version(path: Path) -> None:
     """Say which memray to install before memray refuses; its own message names no version."""
     with path.open("rb") as stream:
@@ -238,7 +253,7 @@ def _profile(path: Path, facts: dict[str, Any], tables: dict[str, pa.Table], sai
 
 def _origin(path: Path, facts: dict[str, Any], said: str, last: float | None) -> Origin:
     notes = []
-    ended = facts["end"] > facts["start"]
+    ended = _finished(path)
     if not ended:
         notes.append("The file is still being written, or its process was killed: it holds what came before.")
     damaged = "Memray ERROR" in said

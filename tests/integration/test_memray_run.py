@@ -55,6 +55,18 @@ def test_whole_run(program, tmp_path):
     assert profile.origin.complete and profile.origin.seconds > 0
 
 
+def test_whole_and_not_compressed(program, tmp_path):
+    file = tmp_path / "raw.bin"
+    code = """
+import memray, sys
+with memray.Tracker(destination=memray.FileDestination(sys.argv[1], compress_on_exit=False)):
+    kept = bytes(1000)
+"""
+    subprocess.run([sys.executable, "-c", code, str(file)], check=True, timeout=60)
+    assert file.read_bytes().startswith(b"memray")
+    assert formats.load(file, over_time=False).origin.complete
+
+
 def test_in_progress_and_then_killed(program, tmp_path):
     file = tmp_path / "killed.bin"
     command = [*run(program, file, "--trace-python-allocators"), "stay"]
