@@ -44,7 +44,7 @@ OPERATIONS: tuple[str, ...] = (
     "Query or Scan",
     "GetItem",
     "BatchGetItem",
-    "TransactGetItems",
+    "TransactGetItems or ExecuteTransaction",
     "ExecuteStatement",
     "BatchWriteItem",
     "PutItem, UpdateItem or DeleteItem",
@@ -52,6 +52,7 @@ OPERATIONS: tuple[str, ...] = (
     "DescribeTable",
     "ListTables",
     "BatchExecuteStatement",
+    "PutItem, UpdateItem, DeleteItem, TransactWriteItems, ExecuteStatement or GetItem",
 )
 
 

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 
 from forensics.agent.stream import EdgeKind
 from forensics.dynamodb import kernels
-from forensics.dynamodb.arrays import at_least_one, canonical, labels, positions_in, targets
+from forensics.dynamodb.arrays import at_least_one, canonical, labels, positions_in, spans, targets
 from forensics.dynamodb.objects import DynamoObjects
 from forensics.dynamodb.vocabulary import BIT, TYPE_PATTERNS, WORDS, Kind, mask_of
 from forensics.heap.graph import HeapGraph
@@ -228,26 +228,39 @@ class PythonRecogniser:
             self.graph.offsets, self.graph.targets, self.words, responses.astype(np.int64), BIT["Responses"]
         )
         listed = (by_table >= 0) & (self.value_class[by_table] == kernels.LIST)
-        only_metadata = (masks & ~np.uint64(mask_of("ResponseMetadata", "ConsumedCapacity"))) == 0
+        statements = np.zeros(len(responses), np.bool_)
+        statements[listed] = self._name_a_table(by_table[listed])
+        beside = mask_of("ResponseMetadata", "ConsumedCapacity", "ItemCollectionMetrics")
+        nothing_else = (masks & ~np.uint64(beside)) == 0
         names = np.select(
             [
                 has("ScannedCount"),
                 has("UnprocessedKeys"),
+                statements,
                 has("Responses") & listed,
                 has("Responses"),
                 has("Records", "NextShardIterator") & ~has("Items"),
                 has("UnprocessedItems"),
                 has("Items"),
                 has("Item"),
-                has("Attributes", "ItemCollectionMetrics"),
+                has("Attributes"),
                 has("Table"),
                 has("TableNames"),
-                only_metadata & (self.counts[responses] <= 2),
+                # What a write answers, and a read of an item that there is not.
+                nothing_else & (self.counts[responses] <= 3),
             ],
-            [1, 3, 4, 3, 8, 6, 5, 2, 7, 9, 10, 7],
+            [1, 3, 11, 4, 3, 8, 6, 5, 2, 7, 9, 10, 12],
             0,
         )
         return names.astype(np.uint8)
+
+    def _name_a_table(self, lists: np.ndarray) -> np.ndarray:
+        """bool[len(lists)]: an element names a table, as each answer of a batch of statements does."""
+        graph = self.graph
+        edges = spans(graph, lists)
+        owners = np.repeat(np.arange(len(lists)), graph.offsets[lists + 1] - graph.offsets[lists])
+        named = (self.masks[graph.targets[edges]] & np.uint64(mask_of("TableName", "Error"))) != 0
+        return np.bincount(owners, named, len(lists)) > 0
 
     def _names_of_items(self) -> np.ndarray:
         """bool[strings]: texts that are keys of items seen so far, of two characters or more."""
@@ -294,10 +307,14 @@ class PythonRecogniser:
         self.weak = weak & (self.kind_of == 0)
 
     def _converted_objects(self) -> None:
-        """Instances (pydantic, dataclass, plain class) whose attributes bear the names of item attributes."""
+        """Instances (dataclass, slotted, plain class) whose attributes bear the names of item attributes.
+
+        The fields of a pydantic model lie in its ``__dict__``, which is a plain dict.
+        """
         graph = self.graph
+        special = pc.fill_null(pc.starts_with(graph.strings, "__"), False).to_numpy(zero_copy_only=False)
         attributes, names = kernels.instances(
-            graph.offsets, graph.labels, graph.kinds, self.attribute_names, int(EdgeKind.ATTRIBUTE)
+            graph.offsets, graph.labels, graph.kinds, self.attribute_names, at_least_one(special, np.bool_)
         )
         ours = (names >= 2) & (names >= 0.6 * attributes) & (self.value_class == kernels.OTHER)
         self.mark(ours, Kind.COPY, 0.65, 10)

@@ -107,7 +107,9 @@ def _graph(builder, values_kept):
     return HeapGraph(
         offsets=offsets,
         targets=flat[:, 0].astype(np.int32),
-        shallow_sizes=np.array([0 if isinstance(o, type) else o.__sizeof__() for o in objects], np.int64),
+        shallow_sizes=np.array(
+            [0 if isinstance(o, type) else type(o).__sizeof__(o) for o in objects], np.int64
+        ),
         root_objects=np.zeros(1, np.int32),
         kinds=flat[:, 2].astype(np.uint8),
         labels=flat[:, 1].astype(np.int32),
