@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 
 from forensics.agent.stream import EdgeKind, ObjectFlag, RootKind
-from forensics.capture.masking import SECRET_KINDS, SECRET_SHIFT
 from forensics.dynamodb import kernels
 from forensics.heap.graph import HeapGraph
 from forensics.heap.javascript import is_node
@@ -61,15 +60,6 @@ def content(graph: HeapGraph, objects: np.ndarray) -> np.ndarray:
 def bytes_below(graph: HeapGraph, ids: np.ndarray) -> int:
     """Shallow sizes of all that lies below ``ids``, in bytes."""
     return int(graph.shallow_sizes[content(graph, ids)].sum()) if len(ids) else 0
-
-
-def secrets_in(graph: HeapGraph, inside: np.ndarray) -> dict[str, int]:
-    """How many values inside look like which kind of secret; from the classes that masking left."""
-    kinds = graph.value_classes[inside] >> SECRET_SHIFT
-    counts = np.bincount(kinds, minlength=len(SECRET_KINDS))
-    return {
-        SECRET_KINDS[k]: int(n) for k, n in enumerate(counts.tolist()) if k and n and k < len(SECRET_KINDS)
-    }
 
 
 def _owners(graph: HeapGraph) -> np.ndarray:

@@ -13,8 +13,8 @@ from forensics.heap.graph import HeapGraph
 from forensics.heap.javascript import is_node
 from forensics.heap.series import shape_of, slope
 from forensics.rules.bounds import bound_by_type, bound_in_program
-from forensics.rules.content import secrets_in
 from forensics.rules.evidence import Evidence
+from forensics.rules.secrets import seconds_kept, secrets_in
 from forensics.rules.suspect import Suspect
 
 
@@ -43,6 +43,8 @@ def describe(
     users = places.users_of(graph, path, kind)
     definition, filling, clearing = places.lines_of(graph, path, kind, users, evidence.sources)
     seconds = evidence.seconds()
+    responses = evidence.responses_of(len(evidence.snapshots) - 1)
+    secrets = secrets_in(graph, inside)
     counted = np.bincount(found.kind_of[inside], minlength=len(Kind))
     start = int(members[0]) if len(members) else container
     on_path = _chain(graph, start) if start >= 0 else ()
@@ -65,7 +67,8 @@ def describe(
         chain=chain,
         also_held_by=also,
         counts={Kind(k): int(n) for k, n in enumerate(counted.tolist()) if n and k},
-        secrets=secrets_in(graph, inside),
+        secrets=secrets,
+        secrets_kept=seconds_kept(evidence.snapshots, seconds, inside, responses) if secrets else {},
         provenance=Provenance()
         if dynamo_kind == Kind.NONE
         else provenance(
@@ -73,7 +76,7 @@ def describe(
             inside,
             users=users,
             filling=[(line.file, line.scope) for line in filling if line.text],
-            responses=evidence.responses_of(len(evidence.snapshots) - 1),
+            responses=responses,
             sources=evidence.sources,
         ),
         definition=definition,
