@@ -9,7 +9,8 @@ from pathlib import Path
 
 from forensics.capture import endpoint as endpoints
 from forensics.capture.endpoint import Endpoint
-from forensics.capture.take import Order, Progress, no_progress, take
+from forensics.capture.pacing import Progress, no_progress
+from forensics.capture.take import Order, take
 from forensics.capture.targets import inspect, look_at
 from forensics.errors import CaptureError, TargetError
 
