@@ -26,6 +26,7 @@ from forensics.capture.pacing import Pace
 from forensics.capture.take import Order, command_line, leave_what_is_whole
 from forensics.errors import CaptureError
 from forensics.formats import heapsnapshot
+from forensics.formats.v8.raw import RawHeap
 
 _ABOUT = (
     "({version: process.version, v8: process.versions.v8, pid: process.pid, cwd: process.cwd(), "
@@ -135,13 +136,14 @@ class _Taking:
             )
             entry["pause_seconds"] = round(time.monotonic() - began, 3)
             file.flush()
+            raw = heapsnapshot.read(Path(file.name))
             if not self.count:
-                self._sources(Path(file.name))
+                self._sources(raw)
             if reason is not None:
                 entry["reason"] = reason
             with self.bundle.new_folder(entry["name"]) as folder:
                 entry |= heapsnapshot.write(
-                    Path(file.name),
+                    raw,
                     folder,
                     values=self.order.values,
                     key=self.key,
@@ -165,7 +167,7 @@ class _Taking:
             "cost": {"pause_seconds": pause},
         }
 
-    def _sources(self, snapshot: Path) -> None:
+    def _sources(self, snapshot: RawHeap) -> None:
         """Index the program's own files, named by the functions of the first snapshot."""
         table, self.names = sources.index(
             Path(f"/proc/{self.session.pid}/root"), heapsnapshot.script_files(snapshot)
