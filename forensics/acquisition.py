@@ -11,7 +11,6 @@ from forensics.capture import endpoint as endpoints
 from forensics.capture.endpoint import Endpoint
 from forensics.capture.pacing import Progress, no_progress
 from forensics.capture.take import Order, take
-from forensics.capture.take_profiles import ProfileOrder, take_profiles
 from forensics.capture.targets import inspect, look_at
 from forensics.errors import CaptureError, TargetError
 
@@ -89,6 +88,8 @@ def capture(
                 "--census and --when are for Python and Node.",
                 advice="Leave them out; --snapshots and --every say how many profiles to take and when.",
             )
+        from forensics.capture.take_profiles import ProfileOrder, take_profiles
+
         return take_profiles(endpoint, folder, ProfileOrder(snapshots, every, watch, pid, progress))
     assert pid is not None
     if workers:

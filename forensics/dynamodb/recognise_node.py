@@ -45,7 +45,7 @@ _CLIENTS = ("DynamoDBClient", "DynamoDB", "DynamoDBDocumentClient", "DynamoDBDoc
 _TEXTS = ("(string)", "(concatenated string)", "(sliced string)")
 _BINARIES = ("Uint8Array", "Buffer")
 _SLAB = 8192
-#: Entries of ``recognise.REASONS``.
+#: Entries of ``objects.REASONS``.
 _SLICE = 22
 (
     _BY_METADATA,
