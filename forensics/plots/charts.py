@@ -10,8 +10,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from forensics import units
 from forensics.escape import html_text
-from forensics.plots import units
 from forensics.plots.palette import SEQUENCE, css_variables
 
 __all__ = ["Bar", "Line", "bars_svg", "lines_svg"]

@@ -7,8 +7,8 @@ from typing import Any
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
+from forensics import units
 from forensics.escape import hover, plain
-from forensics.plots import units
 from forensics.plots.figure import style
 from forensics.plots.palette import BAD, GOOD
 

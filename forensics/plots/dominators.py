@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 import plotly.graph_objects as go
 
+from forensics import units
 from forensics.escape import hover
-from forensics.plots import units
 from forensics.plots.figure import style
 from forensics.plots.palette import OTHERS, SEQUENCE
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import plotly.graph_objects as go
 
+from forensics import units
 from forensics.escape import hover
 from forensics.findings import Finding, Findings
-from forensics.plots import units
 from forensics.plots.figure import style
 from forensics.plots.palette import ROOMS, SEVERITY
 

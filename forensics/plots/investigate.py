@@ -6,9 +6,10 @@ from typing import Any
 
 import ipywidgets as widgets
 
+from forensics import units
 from forensics.escape import html_text, plain
 from forensics.findings import Finding
-from forensics.plots import chain_graph, units
+from forensics.plots import chain_graph
 from forensics.plots.charts import Bar, Line, bars_svg, lines_svg
 from forensics.plots.palette import css_variables
 from forensics.plots.series import place

@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
+from forensics import units
 from forensics.escape import hover, plain
 from forensics.growth import judge_process
-from forensics.plots import units
 from forensics.plots.figure import style
 from forensics.plots.palette import BAD, OTHERS, SEQUENCE
 

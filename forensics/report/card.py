@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from forensics import units
 from forensics.escape import html_text
 from forensics.findings import Finding, Findings
-from forensics.plots import units
 from forensics.plots.charts import Line, lines_svg
 from forensics.plots.palette import SEVERITY, css_variables
 

@@ -9,9 +9,10 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from forensics import units
 from forensics.escape import html_text, plain
 from forensics.findings import Finding
-from forensics.plots import chain_graph, units
+from forensics.plots import chain_graph
 from forensics.plots.chain_svg import chain_svg
 from forensics.plots.charts import Bar, bars_svg, lines_svg
 from forensics.plots.palette import css_variables
