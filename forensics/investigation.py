@@ -110,6 +110,17 @@ class Capture:
         return [self.folder / name for name in self.bundle.names("allocations/")]
 
     @cached_property
+    def census(self) -> pd.DataFrame | None:
+        """What ``--census`` counted: a row for each container, its elements each time; None where there is none.
+
+        Columns: path, kind, shape (names of the first element's properties), elements 0, elements 1 …
+        """
+        from forensics.census import table
+
+        files = [self.folder / name for name in self.bundle.names("census/")]
+        return table(files) if files else None
+
+    @cached_property
     def evidence(self) -> Evidence:
         """Everything the rules may look at."""
         from forensics.rules.evidence import Evidence
@@ -261,6 +272,10 @@ class Capture:
             yield f"snapshot {number}", f"{size} ({entry.get('walker')} walker{cost})"
         if self.growth is not None:
             yield "growth", self.growth.headline
+        if self.census is not None:
+            from forensics.census import lines
+
+            yield from (("container", line) for line in lines(self.census))
         if self.allocations:
             yield "profiles", ", ".join(path.name for path in self.allocations)
         if manifest.get("endpoint"):
