@@ -109,6 +109,8 @@ def _node(function: str, file: str) -> Room:
     return Room.APPLICATION
 
 
+#: Debug information names a source; that of the C library itself is rarely there, and its functions begin with _.
+_C_SOURCE = re.compile(r"\.(?:c|cc|cpp|cxx|h|hpp)$")
 _NATIVE_LIBRARY = re.compile(r"^(?:lib.*\.so|ld-linux|ld-musl|\[)")
 
 
@@ -117,6 +119,8 @@ def _native(function: str, file: str) -> Room:
         return room_of_rust(function, file)
     # "orders+0x1f20": all that is known is which file the address lies in; the program's own is no library.
     name, plus, _ = function.rpartition("+0x")
+    if not plus and _C_SOURCE.search(file) and not function.startswith("_"):
+        return Room.APPLICATION
     return Room.APPLICATION if plus and name and not _NATIVE_LIBRARY.match(name) else Room.RUNTIME
 
 

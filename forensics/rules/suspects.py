@@ -35,6 +35,9 @@ _INTERPRETER = (
     "node:",
     "closure get (node:",
     "(root)",
+    # the agent and the tracer: what they note of the last calls is bounded
+    "forensics.agent.",
+    "_forensics_agent",
 )
 
 

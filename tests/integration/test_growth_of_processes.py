@@ -1,14 +1,18 @@
-"""Verdicts on real processes: one whose allocator fragments, one that leaks, one that had a burst."""
+"""Verdicts on real processes: one whose allocator fragments, one that leaks, one that had a burst; and by a capture."""
 
 from __future__ import annotations
 
 import subprocess
 import sys
+import threading
 
+import httpx
 import numpy as np
 import pytest
 
+from forensics.capture.take import Order, take
 from forensics.growth import GrowthSeries, judge
+from forensics.investigation import open_capture
 
 #: Each round calls ``work(round)`` and prints time, resident set, bytes in use and bytes free in malloc.
 PROGRAM = """
@@ -53,6 +57,25 @@ def burst(round):
             libc.free(each)
 
 work = globals()[sys.argv[1]]
+if sys.argv[2:] == ["serve"]:
+    import http.server, itertools
+
+    rounds = itertools.count()
+
+    class Orders(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            work(next(rounds))
+            self.send_response(200)
+            self.send_header("content-length", "2")
+            self.end_headers()
+            self.wfile.write(b"ok")
+
+        def log_message(self, *arguments):
+            pass
+
+    server = http.server.HTTPServer(("127.0.0.1", 0), Orders)
+    print(server.server_port, flush=True)
+    server.serve_forever()
 for round in range(100):
     work(round)
     info = libc.mallinfo2()
@@ -84,3 +107,37 @@ def test_verdict_on_a_process(kind, shape):
         # most of what it holds is free, and yet it grows
         assert series.free[-1] > 0.5 * (series.resident[-1] - series.resident[0])
         assert "lies in pieces" in verdict.because[-1]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="glibc's malloc")
+def test_a_capture_of_a_service_whose_allocator_fragments(tmp_path):
+    """Seen from outside, under requests: the capture says fragmentation; what does grow holds next to nothing."""
+    with subprocess.Popen(
+        [sys.executable, "-c", PROGRAM, "fragment", "serve"], stdout=subprocess.PIPE, text=True
+    ) as process:
+        ended = threading.Event()
+        try:
+            url = f"http://127.0.0.1:{int(process.stdout.readline())}/"
+
+            def ask():
+                with httpx.Client(timeout=30) as client:
+                    while not ended.wait(0.1):
+                        assert client.get(url).status_code == 200
+
+            driver = threading.Thread(target=ask)
+            driver.start()
+            folder = take(
+                process.pid, tmp_path / "capture", Order(snapshots=2, every=15, watch=15, sample_every=0.15)
+            )
+        finally:
+            ended.set()
+            driver.join()
+            process.kill()
+    capture = open_capture(folder)
+    print(capture.growth)
+    assert capture.growth.shape == "fragmentation"
+    assert f"{capture.growth.shape}" in str(capture)
+    rise = capture.process["rss"].iloc[-1] - capture.process["rss"].iloc[0]
+    loud = [each for each in capture.findings() if each.severity != "info"]
+    assert {each.retainer.path for each in loud} <= {"__main__.pins"}
+    assert all(each.retained_bytes < 0.1 * rise and each.dynamodb is None for each in loud)

@@ -17,6 +17,8 @@ FILES = {
     "go-after.pb.gz": ("pprof", "go", "main.fetchPage"),
     "jemalloc.heap": ("jemalloc", "native", ""),
     "dhat-heap.json": ("dhat", "rust", "orders::fetch_page"),
+    "jemalloc-c.heap": ("jemalloc", "native", "retain-jemalloc"),
+    "dhat-valgrind.json": ("dhat", "native", "fetch_page"),
     "node.heapprofile": ("heapprofile", "node", "keepPages"),
 }
 

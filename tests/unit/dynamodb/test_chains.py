@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from heapbuilder import heap, low_level_items, query_response
 
-from forensics.dynamodb.chains import ChainEdge, ChainNode, ReferenceChains, chains
+from forensics.dynamodb.chains import ChainEdge, ChainNode, ReferenceChains, chains, draw_live
 
 
 @pytest.fixture(scope="module")
@@ -63,3 +63,14 @@ def test_nothing_to_draw():
     empty = chains(heap(m={}))
     assert (empty.nodes, empty.edges) == ((), ())
     assert str(empty) == "no DynamoDB objects are reachable"
+
+
+def test_objgraph_draws_this_very_process(tmp_path):
+    class Cache:
+        pass
+
+    cache, response = Cache(), query_response(1)
+    cache.latest = response
+    drawing = tmp_path / "referrers.dot"
+    draw_live([response], filename=str(drawing))
+    assert "digraph" in drawing.read_text() and "Cache" in drawing.read_text()

@@ -28,7 +28,9 @@ KINDS = {
     "go-after.pb.gz": "pprof",
     "go-goroutine.pb.gz": "pprof",
     "jemalloc.heap": "jemalloc",
+    "jemalloc-c.heap": "jemalloc",
     "dhat-heap.json": "dhat",
+    "dhat-valgrind.json": "dhat",
     "node.heapprofile": "heapprofile",
 }
 
@@ -195,6 +197,27 @@ def test_dhat_is_exact():
     # 40 pages of 25 strings are kept, as many are dropped
     assert profile.measures["allocated"].counts.sum() > 2 * 40 * 25
     assert profile.top(1)["place"][0].startswith("src/main.rs:7 orders::fetch_page")
+
+
+#: What ``recipes/c/retain.c`` keeps: every second of 80 pages of 25 items of 500 to 548 bytes, and 25 pointers each.
+C_ITEMS = [500 + page % 50 for page in range(0, 80, 2)]
+
+
+def test_dhat_of_valgrind_is_exact():
+    profile = formats.load(DATA / "dhat-valgrind.json")
+    assert profile.total("live") == 25 * sum(C_ITEMS) + 40 * 25 * 8
+    assert profile.measures["live"].counts.sum() == 40 * 25 + 40
+    assert profile.top(1)["place"][0] == "retain.c:14 fetch_page"
+
+
+def test_jemalloc_of_a_c_program_is_unsampled():
+    profile = formats.load(DATA / "jemalloc-c.heap")
+    # jemalloc counts size classes: up to 512 bytes 512, above 640
+    kept = 25 * sum(512 if size <= 512 else 640 for size in C_ITEMS)
+    items = profile.top(1).iloc[0]
+    assert items["place"].endswith("retain-jemalloc+0x11b8") and 0.75 * kept < items["bytes"] < 1.25 * kept
+    raw = int((DATA / "jemalloc-c.heap").read_text().split("t*: 115: ")[1].split()[0])
+    assert items["bytes"] > 5 * raw
 
 
 def test_v8_profile_names_the_function():
