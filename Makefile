@@ -4,7 +4,7 @@
 #   make test      lint, types and all tests
 #   make lab       JupyterLab on the notebooks
 #   make lint      ruff and mypy
-#   make captures  make captures/fastapi anew
+#   make captures  make the small captures anew
 #   make bench     the benchmarks
 
 PYTHON ?= python3
@@ -15,7 +15,7 @@ TESTS ?= tests
 PYTEST_FLAGS ?=
 
 # What is installed depends on these files alone (the package itself is installed editable).
-SOURCES_OF_INSTALL := pyproject.toml setup.py captures/fastapi.tar.xz $(wildcard forensics/agent/native/*.c forensics/agent/native/*.h)
+SOURCES_OF_INSTALL := pyproject.toml setup.py $(wildcard captures/*.tar.xz) $(wildcard forensics/agent/native/*.c forensics/agent/native/*.h)
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test lab lint captures bench clean

@@ -13,7 +13,7 @@ from setuptools.command.build_py import build_py
 HERE = Path(__file__).parent
 
 #: What of the clone that a wheel carries under ``forensics/_data`` (see ``forensics.resources``).
-DATA = ("notebooks", "captures/fastapi.tar.xz")
+DATA = ("notebooks", *(f"captures/{path.name}" for path in sorted(HERE.glob("captures/*.tar.xz"))))
 
 #: Files inside the package that are not Python: templates, scripts, sources of the native parts, licences.
 DATA_SUFFIXES = (

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from forensics.capture import endpoint as endpoints
 from forensics.capture.endpoint import Endpoint
-from forensics.capture.take import Order, Progress, no_progress, take
-from forensics.capture.take_profiles import ProfileOrder, take_profiles
+from forensics.capture.pacing import Progress, no_progress
+from forensics.capture.take import Order, take
 from forensics.capture.targets import inspect, look_at
 from forensics.errors import CaptureError, TargetError
 
@@ -85,6 +85,8 @@ def capture(
                 "and --when are for Python.",
                 advice="Leave them out; --snapshots and --every say how many profiles to take and when.",
             )
+        from forensics.capture.take_profiles import ProfileOrder, take_profiles
+
         return take_profiles(endpoint, folder, ProfileOrder(snapshots, every, watch, pid, progress))
     assert pid is not None
     if workers:

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import html
 import re
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pandas as pd
+if TYPE_CHECKING:
+    import pandas as pd
 
 __all__ = [
     "csv_cell",
@@ -80,6 +81,8 @@ def csv_cell(value: Any) -> Any:
 
 def frame_for_csv(frame: pd.DataFrame) -> pd.DataFrame:
     """A copy of ``frame`` whose texts, and whose column names, may be written with ``to_csv``."""
+    import pandas as pd
+
     safe = frame.copy()
     for name in safe.columns:
         if not pd.api.types.is_numeric_dtype(safe[name]):

@@ -18,7 +18,15 @@ from forensics import resources
 from forensics.bundle import Bundle, sha256
 from forensics.errors import BundleError, ForensicsError
 
-__all__ = ["CAPTURE_VARIABLE", "Workbench", "bundled_capture", "chosen_capture", "lab", "prepare"]
+__all__ = [
+    "CAPTURE_VARIABLE",
+    "Workbench",
+    "bundled_capture",
+    "bundled_services",
+    "chosen_capture",
+    "lab",
+    "prepare",
+]
 
 #: The environment variable by which a notebook knows which capture to open.
 CAPTURE_VARIABLE = "FORENSICS_CAPTURE"
@@ -141,14 +149,14 @@ def chosen_capture(named: str | os.PathLike[str] = "") -> Path:
     return Path(chosen) if chosen else bundled_capture("leaking")
 
 
-def bundled_capture(variant: str) -> Path:
-    """A small capture that comes along: ``leaking`` or ``mended``.
+def bundled_capture(variant: str, service: str = "fastapi") -> Path:
+    """A small capture that comes along: ``leaking`` or ``mended``, of one of ``bundled_services``.
 
     Raises
     ------
-    ForensicsError : this installation has no captures of its own.
+    ForensicsError : this installation has no such capture.
     """
-    folder = resources.captures() / "fastapi" / variant
+    folder = resources.captures() / service / variant
     if not folder.is_dir():
         raise ForensicsError(
             f"The capture {folder} that comes along is not there.",
@@ -156,6 +164,11 @@ def bundled_capture(variant: str) -> Path:
             path=str(folder),
         )
     return folder
+
+
+def bundled_services() -> tuple[str, ...]:
+    """The services of which small captures come along, sorted by name."""
+    return tuple(sorted(each.parent.name for each in resources.captures().glob("*/leaking")))
 
 
 def _first(folder: Path) -> str:

@@ -1,13 +1,14 @@
 """Where the notebooks and the small captures are: at the top of a checkout, or inside an installed wheel.
 
-The captures travel as one archive, because three snapshots of one process have most of their bytes in common and
-are ten times smaller together. It is unpacked the first time it is asked for: beside itself in a checkout, into the
-user's cache folder for a wheel.
+The captures travel as one archive for each service, because three snapshots of one process have most of their bytes
+in common and are ten times smaller together. They are unpacked the first time they are asked for: beside themselves in
+a checkout, into the user's cache folder for a wheel.
 """
 
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import lzma
 import os
 import tarfile
@@ -21,8 +22,8 @@ _PACKAGE = Path(__file__).parent
 _INSTALLED = _PACKAGE / "_data"
 _CHECKOUT = _PACKAGE.parent
 
-#: In the captures folder: holds ``fastapi/leaking`` and ``fastapi/mended``.
-ARCHIVE = "fastapi.tar.xz"
+#: In the captures folder: ``fastapi.tar.xz`` holds ``fastapi/leaking`` and ``fastapi/mended``, and so for each service.
+_SUFFIX = ".tar.xz"
 _STAMP = ".unpacked-from"
 
 
@@ -37,22 +38,32 @@ def notebooks() -> Path:
 
 
 def captures() -> Path:
-    """The folder of the small captures that come along: ``fastapi/leaking``, ``fastapi/mended``.
+    """The folder of the small captures that come along: ``fastapi/leaking``, ``fastapi/mended``, ``express/leaking`` …
 
     Raises
     ------
     ForensicsError : this installation was made without them, or they cannot be unpacked.
     """
     folder = _find("captures")
-    archive = folder / ARCHIVE
-    if not archive.is_file():
+    archives = {path: sha256(path) for path in sorted(folder.glob(f"*{_SUFFIX}"))}
+    if not archives:
         return folder
-    digest = sha256(archive)
-    target = folder if _in_checkout(folder) else _cache() / digest[:16]
-    stamp = target / "fastapi" / _STAMP
-    if not stamp.is_file() or stamp.read_text().strip() != digest:
-        _unpack(archive, target, digest)
+    together = hashlib.sha256("".join(archives.values()).encode()).hexdigest()
+    target = folder if _in_checkout(folder) else _cache() / together[:16]
+    for archive, digest in archives.items():
+        stamp = target / _service(archive) / _STAMP
+        if not stamp.is_file() or stamp.read_text().strip() != digest:
+            _unpack(archive, target, digest)
     return target
+
+
+def archive_of(service: str) -> str:
+    """The name of the archive that holds the captures of a service."""
+    return service + _SUFFIX
+
+
+def _service(archive: Path) -> str:
+    return archive.name.removesuffix(_SUFFIX)
 
 
 def _find(name: str) -> Path:
@@ -82,14 +93,14 @@ def _cache() -> Path:
 
 
 def _unpack(archive: Path, target: Path, digest: str) -> None:
-    """Unpack ``archive`` so that ``target/fastapi`` appears whole or not at all."""
-    final = target / "fastapi"
+    """Unpack ``archive`` so that the service's folder in ``target`` appears whole or not at all."""
+    final = target / _service(archive)
     try:
         target.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".unpacking-", dir=target) as work:
             with tarfile.open(archive, "r:xz") as tar:
                 tar.extractall(work, filter="data")
-            whole = Path(work) / "fastapi"
+            whole = Path(work) / _service(archive)
             (whole / _STAMP).write_text(digest + "\n")
             for path in (whole, *whole.rglob("*")):
                 path.chmod(0o700 if path.is_dir() else 0o600)
@@ -106,7 +117,7 @@ def _unpack(archive: Path, target: Path, digest: str) -> None:
 
 
 def pack(folder: Path, archive: Path) -> None:
-    """The inverse: the captures in ``folder`` as an archive, the same bytes for the same files."""
+    """The inverse: the captures in ``folder``, named like the archive, the same bytes for the same files."""
 
     def plain(entry: tarfile.TarInfo) -> tarfile.TarInfo | None:
         if Path(entry.name).name in (_STAMP, "computed"):
@@ -124,7 +135,7 @@ def pack(folder: Path, archive: Path) -> None:
             lzma.open(partial, "wb", filters=filters) as stream,
             tarfile.open(fileobj=stream, mode="w") as tar,
         ):
-            tar.add(folder, "fastapi", filter=plain)
+            tar.add(folder, _service(archive), filter=plain)
         partial.replace(archive)
     finally:
         partial.unlink(missing_ok=True)

@@ -12,6 +12,8 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
+from forensics import arrow
+
 
 class ArrowFile:
     """One record batch on disk whose columns of plain numbers are writable arrays.
@@ -25,7 +27,7 @@ class ArrowFile:
 
     def __init__(self, path: Path, schema: pa.Schema, rows: int) -> None:
         # Memory that nobody has touched is the kernel's one page of zeros: it costs nothing to write it out.
-        zeros = [pa.array(np.zeros(rows, kind.to_pandas_dtype()), kind) for kind in schema.types]
+        zeros = [arrow.column(np.zeros(rows, np.dtype(str(kind))), kind) for kind in schema.types]
         with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, schema) as writer:
             writer.write_batch(pa.record_batch(zeros, schema=schema))
         del zeros
@@ -58,6 +60,6 @@ def _places(path: Path, schema: pa.Schema) -> dict[str, tuple[int, np.dtype]]:
         whole = source.read_buffer()
         batch = pa.ipc.open_file(pa.BufferReader(whole)).get_batch(0)
         return {
-            name: (column.buffers()[1].address - whole.address, np.dtype(column.type.to_pandas_dtype()))
+            name: (column.buffers()[1].address - whole.address, np.dtype(str(column.type)))
             for name, column in zip(schema.names, batch.columns, strict=True)
         }

@@ -17,7 +17,8 @@ _ERROR_TEXT, _ERROR_LENGTH, _ERROR_LIMIT = 128, 32, 4000
 def start(page, give_up_at, sources, version):
     """Load the agent under its private name and start it.
 
-    ``sources`` maps module names to their text; ``version`` names them: an agent of the same version that is there
+    ``sources`` maps module names to their text, or to their code as ``marshal`` writes it for this very version of
+    Python; ``version`` names them: an agent of the same version that is there
     already is kept, because another capture may be talking to it.
     """
     import time
@@ -72,7 +73,7 @@ def _new_lock():
 
 
 class _Sources:
-    """An importer of modules whose text came with the script."""
+    """An importer of modules that came with the script."""
 
     def __init__(self, sources):
         self.sources = sources
@@ -89,7 +90,14 @@ class _Sources:
 
     def exec_module(self, module):
         name = module.__name__
-        exec(compile(self.sources[name], f"<{name}>", "exec", dont_inherit=True), module.__dict__)
+        body = self.sources[name]
+        if isinstance(body, bytes):
+            from marshal import loads
+
+            code = loads(body)
+        else:
+            code = compile(body, f"<{name}>", "exec", dont_inherit=True)
+        exec(code, module.__dict__)
 
 
 def _load(sources, version):

@@ -22,6 +22,7 @@ import psutil
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from forensics import arrow
 from forensics.capture.cgroup import memory_group
 from forensics.capture.table import duration, html_table, size, text_table
 from forensics.errors import ForensicsError, TargetError
@@ -78,7 +79,9 @@ class Series:
 
     def to_table(self) -> pa.Table:
         """An Arrow table with ``SCHEMA``."""
-        return pa.Table.from_pylist([asdict(sample) for sample in self.samples], schema=SCHEMA)
+        return arrow.table(
+            {name: [getattr(each, name) for each in self.samples] for name in SCHEMA.names}, SCHEMA
+        )
 
     def to_pandas(self) -> pd.DataFrame:
         """One row for each sample, whole numbers that may be missing as ``Int64``."""

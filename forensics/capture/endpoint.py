@@ -117,13 +117,17 @@ def at(url: str) -> Endpoint:
     )
 
 
-def of_process(pid: int) -> Endpoint | None:
-    """The pprof endpoint of a process, by asking each socket it listens on; None where it has none."""
+def of_process(pid: int, *, index_only: bool = False) -> Endpoint | None:
+    """The pprof endpoint of a process, by asking each socket it listens on; None where it has none.
+
+    ``index_only``: ask for the index alone, which costs the process nothing. Without an index, as Rust services are,
+    an endpoint is told only by a profile that it makes for us.
+    """
     for host, port in listening(pid):
         name = f"[{host}]" if ":" in host else host
         base = f"http://{name}:{port}{_USUAL_PATH}"
         with contextlib.suppress(TargetError):
-            found = _look(base, PROBE_WITHIN)
+            found = _look(base, PROBE_WITHIN, index_only=index_only)
             if found is not None:
                 runtime, memory, profiles = found
                 return Endpoint(base, runtime, memory, profiles)
@@ -169,14 +173,14 @@ def process_behind(endpoint: Endpoint) -> int | None:
     return None
 
 
-def _look(base: str, within: float) -> tuple[str, str, tuple[str, ...]] | None:
+def _look(base: str, within: float, *, index_only: bool = False) -> tuple[str, str, tuple[str, ...]] | None:
     """(runtime, memory profile, profiles) of what is served at ``base``; None where that is no pprof."""
     status, body = _get(f"{base}/", within)
     if status == 200 and b"goroutine" in body and b"heap" in body:
         listed = re.findall(rb"[\"']([a-z]+)\?debug=\d", body)
         names = {each.decode() for each in listed}
         return "go", "heap", tuple(name for name in _PROFILES if name in names)
-    for memory in ("heap", "allocs"):
+    for memory in () if index_only else ("heap", "allocs"):
         status, body = _get(f"{base}/{memory}", max(within, 10.0) if status else within)
         if status == 200 and _is_memory_profile(body):
             return "rust", memory, (memory,)

@@ -7,13 +7,15 @@ import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pandas as pd
 import psutil
 
 from forensics.capture.endpoint import Endpoint, process_behind
 from forensics.capture.table import html_table, size, text_table
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 #: A profile of a busy service is some 10 to 500 kB.
 _PROFILE_BYTES = 500_000
@@ -47,6 +49,8 @@ class EndpointPlan:
 
     def to_pandas(self) -> pd.DataFrame:
         """The facts, one a row."""
+        import pandas as pd
+
         return pd.DataFrame(self._facts(), columns=["fact", "value"])
 
     def __str__(self) -> str:

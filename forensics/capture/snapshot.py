@@ -14,6 +14,7 @@ import numba as nb
 import numpy as np
 import pyarrow as pa
 
+from forensics import arrow
 from forensics.agent.stream import EdgeKind, ObjectFlag, RootKind
 from forensics.bundle import SNAPSHOT_SCHEMAS
 from forensics.capture.arrow_file import ArrowFile
@@ -86,7 +87,10 @@ def _positions(numbered: dict[int, str], numbers: np.ndarray) -> np.ndarray:
 
 def _write(folder: Path, name: str, columns: list[Any]) -> None:
     schema = SNAPSHOT_SCHEMAS[name]
-    arrays = [pa.array(column, kind) for column, kind in zip(columns, schema.types, strict=True)]
+    arrays = [
+        values if isinstance(values, pa.Array) else arrow.column(values, kind)
+        for values, kind in zip(columns, schema.types, strict=True)
+    ]
     with pa.OSFile(str(folder / f"{name}.arrow"), "wb") as sink, pa.ipc.new_file(sink, schema) as writer:
         writer.write_batch(pa.record_batch(arrays, schema=schema))
 

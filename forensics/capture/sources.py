@@ -28,12 +28,13 @@ import re
 import stat
 import time
 import tokenize
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow as pa
 
+from forensics import arrow
 from forensics.capture.source_lines import Constants, Line, LinesOf, constants_of
 
 SCHEMA = pa.schema(
@@ -167,7 +168,7 @@ def _table(rows: list[tuple[_Source, Line]]) -> pa.Table:
     def text(source: _Source, line: Line) -> str:
         return source.lines[line.line - 1].strip()[:MAX_TEXT] if 0 < line.line <= len(source.lines) else ""
 
-    columns = {
+    columns: dict[str, Sequence[object]] = {
         "module": [source.module for source, _ in rows],
         "file": [source.file for source, _ in rows],
         "scope": [line.scope for _, line in rows],
@@ -177,4 +178,4 @@ def _table(rows: list[tuple[_Source, Line]]) -> pa.Table:
         "text": [text(source, line) for source, line in rows],
         "detail": [line.detail[:MAX_TEXT] for _, line in rows],
     }
-    return pa.table(columns, schema=SCHEMA)
+    return arrow.table(columns, SCHEMA)

@@ -11,11 +11,11 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import pyarrow.parquet as pq
 
@@ -24,37 +24,12 @@ from forensics.bundle import Bundle
 from forensics.capture import memray, plan, responses, sources, walkers, ways
 from forensics.capture.counters import Watching
 from forensics.capture.link import AgentLink
+from forensics.capture.pacing import Pace, Progress, Trigger, no_progress
 from forensics.capture.snapshot import write_snapshot
 from forensics.capture.targets import inspect
 from forensics.errors import CaptureError, ForensicsError, TargetError
 
 VALUES = ("masked", "full", "none")
-#: progress(stage, done, total): total 0 where it is not known before.
-Progress = Callable[[str, float, float], None]
-
-
-def no_progress(stage: str, done: float, total: float) -> None:
-    """The default: say nothing."""
-
-
-class Decision(Protocol):
-    """What a trigger says of one sample."""
-
-    take: bool
-    reason: str
-    finished: bool
-
-
-class Trigger(Protocol):
-    """Decides by the process's counters when to take a snapshot; see ``forensics.growth.triggers.Watch``."""
-
-    def feed(self, sample: Mapping[str, float | None]) -> Decision:
-        """Judge one row of the process table."""
-
-    def took(self, size: int) -> None:
-        """Note that a snapshot was taken, and its bytes on disk."""
-
-
 #: Seconds that a recording of allocations waits for each snapshot beyond its time.
 SNAPSHOT_PATIENCE = 30.0
 
@@ -185,37 +160,20 @@ class _Taking:
     # -- when ------------------------------------------------------------------------------------------------------
 
     def _at_their_times(self) -> None:
-        begin = time.monotonic()
-        for number in range(self.order.snapshots):
-            self._wait_until(begin, begin + number * self.order.every, "waiting")
+        pace = Pace(self.order.progress)
+        for _ in pace.evenly(self.order.snapshots, self.order.every):
             self._snapshot(self.order.snapshots)
         self.pictured.set()
-        self._wait_until(begin, begin + self.order.watch, "watching")
+        pace.until(self.order.watch, "watching")
 
     def _when_triggered(self, trigger: Trigger, watching: Watching) -> None:
-        begin = time.monotonic()
-        seen = 0
-        while time.monotonic() - begin < self.order.watch:
-            samples = watching.series().samples
-            for sample in samples[seen:]:
-                decision = trigger.feed(asdict(sample))
-                if decision.take:
-                    self._snapshot(0, decision.reason)
-                    folder = self.bundle.folder / f"snapshots/{self.count - 1:03d}"
-                    trigger.took(sum(file.stat().st_size for file in folder.iterdir()))
-                if decision.finished:
-                    return
-            seen = len(samples)
-            self._wait_until(begin, min(time.monotonic() + 0.5, begin + self.order.watch), "watching")
-
-    def _wait_until(self, begin: float, moment: float, stage: str) -> None:
-        while (left := moment - time.monotonic()) > 0:
-            self.order.progress(stage, time.monotonic() - begin, moment - begin)
-            time.sleep(min(left, 0.2))
+        for reason in Pace(self.order.progress).when_triggered(trigger, watching, self.order.watch):
+            trigger.took(self._snapshot(0, reason))
 
     # -- what ------------------------------------------------------------------------------------------------------
 
-    def _snapshot(self, of: int, reason: str | None = None) -> None:
+    def _snapshot(self, of: int, reason: str | None = None) -> int:
+        """Take one; its bytes on disk."""
         if self.count:
             plan.require(self.link.pid, native=self.choice.native, in_place=self.order.in_place)
         taken_at = time.time()
@@ -234,12 +192,14 @@ class _Taking:
         with self.bundle.new_folder(entry["name"]) as folder:
             meta = {"taken_at": taken_at, "cost": cost}
             entry |= write_snapshot(raw, folder, values=self.order.values, meta=meta)
+            written = sum(file.stat().st_size for file in folder.iterdir())
         entry["stream_seconds"] = round(time.time() - taken_at, 3)
         self.bundle.update(snapshots=[*self.bundle.manifest["snapshots"], entry])
         traced = self.link.request("responses")
         if traced.get("installed"):
             self.answers.append((self.count, traced["rows"]))
         self.count += 1
+        return written
 
     def _sources(self) -> None:
         answer = self.link.request("modules")

@@ -23,8 +23,8 @@ import forensics
 from forensics.bundle import Bundle
 from forensics.capture.counters import Watching
 from forensics.capture.endpoint import Endpoint
+from forensics.capture.pacing import Pace, Progress, no_progress
 from forensics.capture.runtimes import runtime_of
-from forensics.capture.take import Progress, no_progress
 from forensics.errors import CaptureError, ForensicsError, FormatError
 from forensics.formats import pprof, symbols
 from forensics.profiles.model import AllocationProfile
@@ -78,20 +78,14 @@ class _Taking:
                 with contextlib.suppress(ForensicsError):
                     watching = stack.enter_context(Watching(self.order.pid))
             try:
-                begin = time.monotonic()
-                for number in range(self.order.profiles):
-                    self._wait_until(begin, begin + number * self.order.every)
+                pace = Pace(self.order.progress)
+                for number in pace.evenly(self.order.profiles, self.order.every):
                     self._take(number)
-                self._wait_until(begin, begin + self.order.watch)
+                pace.until(self.order.watch, "watching")
             finally:
                 if watching is not None and len(series := watching.series()):
                     self.bundle.write("process.parquet", series.write)
         self.bundle.update(complete=True)
-
-    def _wait_until(self, begin: float, moment: float) -> None:
-        while (left := moment - time.monotonic()) > 0:
-            self.order.progress("waiting", time.monotonic() - begin, moment - begin)
-            time.sleep(min(left, 0.2))
 
     def _take(self, number: int) -> None:
         self.order.progress(f"profile {number + 1}", number, self.order.profiles)

@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 OTHER_RUNTIMES = {
     "node": "its DevTools protocol: `forensics capture PID` opens the inspector with SIGUSR1",
     "go": "its pprof endpoint: `forensics capture http://HOST:PORT/debug/pprof`; it listens on none that serves one",
-    "rust": "its pprof endpoint, or `forensics import` of a jemalloc or dhat profile",
+    "rust": "`forensics capture PID` asks the sockets it listens on for a profile; or `forensics import` of a jemalloc "
+    "or dhat profile",
 }
 #: command lines that make a process of Python's own, not a worker
 _HELPERS = (
@@ -57,7 +58,7 @@ class Target:
     extra_bytes: int | None = None
     workers: tuple[int, ...] = ()  # its children of the same program
     master: int | None = None  # the process whose worker it is
-    endpoint: str | None = None  # URL of its pprof endpoint, where it serves one (Go, Rust)
+    endpoint: str | None = None  # URL of its pprof endpoint, where it serves an index of it (Go)
 
     @property
     def open_ways(self) -> tuple[str, ...]:
@@ -238,10 +239,10 @@ def look_at(pid: int) -> Target:
 
 
 def _with_endpoint(target: Target) -> Target:
-    """A Go or Rust process with its pprof endpoint: each socket it listens on is asked once."""
-    if target.runtime not in endpoint.ADD_AN_ENDPOINT:
+    """A Go process with its pprof endpoint: each socket it listens on is asked once for pprof's index, no profile."""
+    if target.runtime != "go":
         return target
-    found = endpoint.of_process(target.pid)
+    found = endpoint.of_process(target.pid, index_only=True)
     return dataclasses.replace(target, endpoint=found.url) if found else target
 
 

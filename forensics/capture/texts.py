@@ -11,6 +11,7 @@ from collections.abc import Iterator
 import numpy as np
 import pyarrow as pa
 
+from forensics import arrow
 from forensics.agent.stream import EdgeKind
 from forensics.capture import masking
 from forensics.capture.arrow_file import ArrowFile
@@ -48,7 +49,7 @@ class Texts:
 
     def pool(self) -> pa.Array:
         """Every string of the snapshot."""
-        return pa.array(self._pool, pa.large_string()) if self._pool else pa.array([], pa.large_string())
+        return arrow.column(list(self._pool), pa.large_string())
 
     def intern(self, text: str) -> int:
         """The place of ``text`` in the pool."""

@@ -10,18 +10,17 @@ import dataclasses
 import html
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from forensics import units
+from forensics.dynamodb.rooms import Room
 from forensics.dynamodb.vocabulary import FINDING_KIND, Kind
 from forensics.errors import GraphError
 
 if TYPE_CHECKING:
     from forensics.heap.graph import HeapGraph
-
-Room = Literal["root", "application", "framework", "sdk", "dynamodb", "runtime"]
 
 _COLOURS: dict[str, str] = {
     "root": "#4b5563",

@@ -10,6 +10,8 @@ from forensics.agent.stream import EdgeKind
 _KEY = int(EdgeKind.KEY)
 _WEAK = int(EdgeKind.WEAK)
 _ITEM = int(EdgeKind.ITEM)
+_ATTRIBUTE = int(EdgeKind.ATTRIBUTE)
+_SLOT = int(EdgeKind.SLOT)
 
 # Classes of values, one for each type of a graph.
 OTHER, STR, BYTES, BOOL, NONE, LIST, DICT, SET, TUPLE, DECIMAL, BINARY, INT, FLOAT = range(13)
@@ -160,14 +162,21 @@ def plain_dicts(offsets, targets, kinds, labels, value_class, key_uses, literal,
 
 
 @nb.njit(cache=True)
-def instances(offsets, labels, kinds, attribute_names, attribute_kind):
-    """int32[n] attributes in all and int32[n] attributes that bear a known attribute name."""
+def instances(offsets, labels, kinds, attribute_names, special_names):
+    """int32[n] attributes and slots in all, and int32[n] those that bear a known attribute name.
+
+    ``special_names`` is bool[strings]: names that Python itself gives (``__class__``, ``__dict__``), not counted.
+    """
     n = offsets.size - 1
     attributes = np.zeros(n, np.int32)
     names = np.zeros(n, np.int32)
     for i in range(n):
         for e in range(offsets[i], offsets[i + 1]):
-            if kinds[e] == attribute_kind and labels[e] >= 0:
+            if (
+                (kinds[e] == _ATTRIBUTE or kinds[e] == _SLOT)
+                and labels[e] >= 0
+                and not special_names[labels[e]]
+            ):
                 attributes[i] += 1
                 names[i] += attribute_names[labels[e]]
     return attributes, names

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -10,17 +9,13 @@ import pandas as pd
 
 from forensics.agent.stream import EdgeKind
 from forensics.dynamodb import kernels, places
-from forensics.dynamodb.chains import ChainEdge, ChainNode, ReferenceChains, Room
+from forensics.dynamodb.chains import ChainEdge, ChainNode, ReferenceChains
 from forensics.dynamodb.ownership import Group, Ownership, groups, namespaces, outstanding, ownership
 from forensics.dynamodb.recognise import DynamoObjects, recognise
+from forensics.dynamodb.rooms import Room, room_of
 from forensics.dynamodb.vocabulary import Kind
 from forensics.heap.graph import HeapGraph
 
-_SDK = re.compile(r"(boto3|botocore|aiobotocore|aioboto3|s3transfer|urllib3|aiohttp)\b")
-_FRAMEWORK = re.compile(
-    r"(starlette|fastapi|uvicorn|gunicorn|flask|werkzeug|django|pydantic|asyncio|_asyncio|anyio|threading"
-    r"|concurrent|queue|logging|contextvars|functools|_contextvars|hamt)\b"
-)
 _NOUN = {
     Kind.RESPONSE: "response",
     Kind.METADATA: "ResponseMetadata",
@@ -35,6 +30,8 @@ _NOUN = {
     Kind.COPY: "copy of an item",
     Kind.RAW_BODY: "raw response",
 }
+#: What lies between a variable and what it refers to, and has no name in any source.
+_HIDDEN = ("cell", "Map table", "Set table", "system / Context", "(object elements)", "(object properties)")
 #: Deeper ways are cut in the middle: a linked list of pages would draw a node for each.
 _LONGEST = 40
 
@@ -82,7 +79,7 @@ def _climb(
     label, references = "", 0
     for _ in range(_LONGEST):
         at = int(level[0])
-        hidden = bool(skip[at]) or graph.type_name(at) == "cell"
+        hidden = bool(skip[at]) or graph.type_name(at) in _HIDDEN
         if not hidden:
             signature = int(own.signatures[at])
             draft = drafts.setdefault(signature, _Draft(signature, level))
@@ -165,7 +162,7 @@ def _node(
     type_name = graph.type_name(first)
     path = graph.paths_to_roots(first, limit=1)
     expression = path[0].expression if path else type_name
-    room = _room(graph, kind, type_name, expression)
+    room: Room = "dynamodb" if kind in _NOUN else room_of(graph, first, expression)
     label = _NOUN.get(kind, "") or (expression if type_name in ("module", "frame") else type_name)
     line = _line(graph, expression, sources) if room == "application" and len(draft.ids) == 1 else None
     return ChainNode(
@@ -183,19 +180,3 @@ def _node(
 
 def _line(graph: HeapGraph, expression: str, sources: pd.DataFrame | None) -> places.Line | None:
     return places.lines_of(graph, expression, "module-variable", (), sources)[0]
-
-
-def _room(graph: HeapGraph, kind: Kind, type_name: str, expression: str) -> Room:
-    if kind != Kind.NONE and kind in _NOUN:
-        return "dynamodb"
-    if _SDK.match(type_name):
-        return "sdk"
-    if _FRAMEWORK.match(type_name):
-        return "framework"
-    module = places.module_of(expression, graph)[0]
-    origin = {name: graph.modules().origins[i] for i, name in graph.modules().names.items()}.get(module, "")
-    if _SDK.match(module):
-        return "sdk"
-    if _FRAMEWORK.match(module):
-        return "framework"
-    return "application" if origin == "application" else "runtime"

@@ -135,17 +135,18 @@ def from_tags(graph: HeapGraph, content: np.ndarray, responses: pd.DataFrame | N
     sites = [f"{file}:{line} {function}()" for (_, _, file, line, function), _ in calls.most_common(3)]
     oldest = held["time"].astype(float).min()
     now = float(graph.meta.get("time", 0) or 0)
-    age = f", the oldest for {_age(now - oldest)}" if now > oldest > 0 else ""
+    since = f", the oldest for {age(now - oldest)}" if now > oldest > 0 else ""
     contexts = [str(each) for each in held["context"].dropna().unique()[:2] if str(each)]
     during = f" during {' and '.join(contexts)}" if contexts else ""
     said = [
-        f"{count:,} {op} responses of {names or '?'} fetched at {file}:{line}{during} are still here{age}"
+        f"{count:,} {op} responses of {names or '?'} fetched at {file}:{line}{during} are still here{since}"
         for (op, names, file, line, _), count in calls.most_common(3)
     ]
     return Provenance(operation, table or None, False, 0.99, tuple(sites), ("traced: " + "; ".join(said),))
 
 
-def _age(seconds: float) -> str:
+def age(seconds: float) -> str:
+    """``37 s``, ``37 min``."""
     return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"
 
 

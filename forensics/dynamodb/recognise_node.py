@@ -45,7 +45,7 @@ _CLIENTS = ("DynamoDBClient", "DynamoDB", "DynamoDBDocumentClient", "DynamoDBDoc
 _TEXTS = ("(string)", "(concatenated string)", "(sliced string)")
 _BINARIES = ("Uint8Array", "Buffer")
 _SLAB = 8192
-#: Entries of ``recognise.REASONS``.
+#: Entries of ``objects.REASONS``.
 _SLICE = 22
 (
     _BY_METADATA,
@@ -209,8 +209,19 @@ class NodeRecogniser:
         seen, every = _shares(*self._arrays, frozen(known))
         share = seen / np.maximum(every, 1)
         instances = ~np.isin(self.graph.types, self._system_types())
-        self.mark(self.plain & (every >= 3) & (share >= 0.8), Kind.RESOURCE_ITEM, 0.8, _NAMES)
+        alike = self.plain & (every >= 3) & (share >= 0.8) & ~self._boilerplates()
+        self.mark(alike, Kind.RESOURCE_ITEM, 0.8, _NAMES)
         self.mark(instances & (every >= 3) & (share >= 0.6), Kind.COPY, 0.6, _NAMES)
+
+    def _boilerplates(self) -> np.ndarray:
+        """bool[n]: what V8 copies when the program runs an object literal; nobody's data."""
+        graph = self.graph
+        wanted = graph.slot_labels().get("transition_info")
+        found = np.zeros(len(graph), np.bool_)
+        if wanted is not None:
+            sites = (graph.kinds == EdgeKind.SLOT) & np.isin(graph.labels, wanted)
+            found[graph.targets[sites]] = True
+        return found
 
     def _system_types(self) -> list[int]:
         names = self.graph.type_names.to_pylist()

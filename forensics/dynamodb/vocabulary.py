@@ -24,6 +24,8 @@ WORDS: tuple[str, ...] = (
     *("TableName", "IndexName", "KeyConditionExpression", "FilterExpression", "ProjectionExpression"),
     *("ExpressionAttributeNames", "ExpressionAttributeValues", "ExclusiveStartKey", "Key", "RequestItems"),
     *("TransactItems", "Statement", "ConsistentRead", "UpdateExpression", "ConditionExpression", "Limit"),
+    # beside the items of a batch of statements
+    "Error",
 )
 BIT: dict[str, int] = {word: position for position, word in enumerate(WORDS)}
 
@@ -110,7 +112,7 @@ TYPE_PATTERNS: tuple[tuple[re.Pattern[str], Kind], ...] = tuple(
         (r"aiobotocore\.awsrequest\.AioAWSResponse", Kind.RAW_BODY),
         (r"aiohttp\.client_reqrep\.ClientResponse", Kind.RAW_BODY),
         (r"aiohttp\.client\.ClientSession", Kind.HTTP_SESSION),
-        (r"(boto3\.dynamodb\.table\.)?BatchWriter", Kind.TABLE),
+        (r"((aio)?boto3\.dynamodb\.table\.)?BatchWriter", Kind.TABLE),
     )
 )
 

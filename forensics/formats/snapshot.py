@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from forensics import arrow
 from forensics.bundle import SNAPSHOT_SCHEMAS
 from forensics.errors import FormatError, GraphError
 from forensics.heap import HeapGraph
@@ -25,7 +26,9 @@ def load(folder: Path) -> HeapGraph:
     opened = {name: _open(folder / f"{name}.arrow", schema) for name, schema in SNAPSHOT_SCHEMAS.items()}
     try:
         tables = {name: table for name, (table, _) in opened.items()}
-        return _graph(tables, tuple(mapping for _, mapping in opened.values()), folder)
+        graph = _graph(tables, tuple(mapping for _, mapping in opened.values()), folder)
+        graph.release_pages()  # the check went through all of them
+        return graph
     except GraphError as error:
         raise FormatError(
             f"The tables in {folder} do not fit together: {error.message}",
@@ -99,7 +102,10 @@ def _column(table: pa.Table, name: str) -> pa.Array:
 
 
 def _array(table: pa.Table, name: str) -> np.ndarray:
-    return _column(table, name).to_numpy(zero_copy_only=False)
+    try:
+        return arrow.numbers(table.column(name))
+    except ValueError as error:
+        raise GraphError(f"{name}: {error}.", name=name) from error
 
 
 def save(graph: HeapGraph, folder: Path, meta: dict[str, object]) -> None:

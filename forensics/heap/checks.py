@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
+from forensics import arrow
 from forensics.agent.stream import EdgeKind
 from forensics.errors import GraphError
 
@@ -75,8 +76,8 @@ def texts(name: str, values: Sequence[str] | pa.Array | pa.ChunkedArray) -> pa.A
     if isinstance(values, pa.Array):
         return values if values.type == pa.large_string() else values.cast(pa.large_string())
     try:
-        return pa.array(list(values), pa.large_string())
-    except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
+        return arrow.column(list(values), pa.large_string())
+    except (AttributeError, TypeError, UnicodeError) as error:
         raise GraphError(f"{name} must hold texts only: {error}.", name=name) from error
 
 
@@ -122,7 +123,7 @@ def check(graph: HeapGraph) -> None:
             objects=n,
         )
     for name, table in (("frames", graph.frames), ("code", graph.code)):
-        _in_range(f"{name}.object", np.asarray(table.column("object")), 0, n, "an object of this graph")
+        _in_range(f"{name}.object", arrow.numbers(table.column("object")), 0, n, "an object of this graph")
 
 
 def object_id(graph: HeapGraph, value: Any) -> int:

@@ -4,29 +4,24 @@ from __future__ import annotations
 
 import pyarrow as pa
 
+from forensics import arrow
+
 
 def frames() -> pa.Table:
     """No running frame."""
-    return pa.table(
-        {
-            "object": pa.array([], pa.int32()),
-            "thread_id": pa.array([], pa.uint64()),
-            "thread_name": pa.array([], pa.string()),
-            "depth": pa.array([], pa.int32()),
-            "function": pa.array([], pa.string()),
-            "file": pa.array([], pa.string()),
-            "line": pa.array([], pa.int32()),
-        }
-    )
+    columns = {
+        "object": pa.int32(),
+        "thread_id": pa.uint64(),
+        "thread_name": pa.string(),
+        "depth": pa.int32(),
+        "function": pa.string(),
+        "file": pa.string(),
+        "line": pa.int32(),
+    }
+    return arrow.table(dict.fromkeys(columns, ()), pa.schema(columns))
 
 
 def code() -> pa.Table:
     """No code object."""
-    return pa.table(
-        {
-            "object": pa.array([], pa.int32()),
-            "qualname": pa.array([], pa.string()),
-            "file": pa.array([], pa.string()),
-            "first_line": pa.array([], pa.int32()),
-        }
-    )
+    columns = {"object": pa.int32(), "qualname": pa.string(), "file": pa.string(), "first_line": pa.int32()}
+    return arrow.table(dict.fromkeys(columns, ()), pa.schema(columns))

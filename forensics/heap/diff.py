@@ -241,6 +241,7 @@ def _grown(first: HeapGraph, last: HeapGraph, known: dict[str, None]) -> list[tu
     wanted = last.addresses[after]
     places = np.minimum(np.searchsorted(wanted, first.addresses), len(wanted) - 1)
     before = np.flatnonzero((wanted[places] == first.addresses) & (first.populations() > 0))
+    first.release_pages()  # all its addresses were read, and few are again
     after = after[places[before]]
     same = _type_numbers(first, last)[first.types[before]] == last.types[after]
     before, after = before[same], after[same]
@@ -300,6 +301,8 @@ def _type_numbers(graph: HeapGraph, other: HeapGraph) -> np.ndarray:
 def _types(graphs: Sequence[HeapGraph]) -> tuple[TypeSeries, ...]:
     """Every type that any snapshot has, by the bytes it gained."""
     names: dict[str, tuple[list[int], list[int]]] = {}
+    for graph in graphs:
+        graph.release_pages()  # the series went through most of them
     for k, graph in enumerate(graphs):
         counts = np.bincount(graph.types, minlength=len(graph.type_names))
         sizes = np.bincount(graph.types, graph.shallow_sizes, minlength=len(graph.type_names))
@@ -307,5 +310,6 @@ def _types(graphs: Sequence[HeapGraph]) -> tuple[TypeSeries, ...]:
             entry = names.setdefault(name, ([0] * len(graphs), [0] * len(graphs)))
             entry[0][k] += int(counts[number])
             entry[1][k] += int(sizes[number])
+        graph.release_pages()
     rows = [TypeSeries(name, tuple(c), tuple(s)) for name, (c, s) in names.items() if any(c)]
     return tuple(sorted(rows, key=lambda row: (-(row.bytes[-1] - row.bytes[0]), row.name)))

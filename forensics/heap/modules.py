@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from forensics import arrow
 from forensics.agent.stream import EdgeKind, RootKind
 
 from .edge import key_text
@@ -91,7 +92,7 @@ def _files(graph: HeapGraph, namespaces: dict[int, int]) -> dict[int, str]:
     code_of = np.full(len(graph), -1, np.int32)
     code_of[graph.sources_of(to_code)] = graph.targets[to_code]
     row_of = np.full(len(graph), -1, np.int32)
-    row_of[np.asarray(graph.code.column("object"))] = np.arange(graph.code.num_rows, dtype=np.int32)
+    row_of[arrow.numbers(graph.code.column("object"))] = np.arange(graph.code.num_rows, dtype=np.int32)
     codes = code_of[graph.sources_of(to_globals)]
     rows = np.where(codes >= 0, row_of[codes], -1)
     files = graph.code.column("file").to_pylist()

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from forensics import arrow
 from forensics.agent.stream import EdgeKind
 
 if TYPE_CHECKING:
@@ -100,6 +101,6 @@ def _row(graph: HeapGraph, table: str, i: int) -> dict[str, Any] | None:
 
 
 def _index(table: Any) -> tuple[np.ndarray, np.ndarray]:
-    objects = np.asarray(table.column("object"))
+    objects = arrow.numbers(table.column("object"))
     order = np.argsort(objects, kind="stable")
     return objects[order], order

@@ -8,9 +8,9 @@ from forensics.findings import Retainer
 from forensics.profiles.joined import AllocatedAt, Joint, Way, join_objects
 from forensics.profiles.model import AllocationProfile, human_bytes
 from forensics.profiles.naming import operations_of
+from forensics.rules.content import content
 from forensics.rules.evidence import Evidence
 from forensics.rules.suspect import Suspect
-from forensics.rules.suspects import content
 
 #: Places with a smaller share of what is held are not worth a line, nor more lines than this.
 LEAST_SHARE = 0.05

@@ -59,7 +59,7 @@ class RegisteredHandlers(Rule):
 
 def handlers_below(suspect: Suspect, evidence: Evidence) -> int:
     """How many handlers stand in the event hooks below the suspect in the last snapshot."""
-    from forensics.rules.suspects import content
+    from forensics.rules.content import content
 
     graph = evidence.snapshots[-1]
     inside = content(graph, suspect.members)

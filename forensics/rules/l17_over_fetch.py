@@ -83,7 +83,7 @@ def _counts(suspect: Suspect, evidence: Evidence) -> tuple[int, int]:
 
 
 def _large_values(suspect: Suspect, evidence: Evidence) -> tuple[int, int]:
-    from forensics.rules.suspects import content
+    from forensics.rules.content import content
 
     graph = evidence.snapshots[-1]
     inside = content(graph, suspect.members)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from forensics.dynamodb.provenance import age
 from forensics.findings import References, Remediation
 from forensics.rules.evidence import Evidence
 from forensics.rules.rule import Claim, Rule
@@ -39,13 +40,19 @@ class SecretsRetained(Rule):
         """Claims DynamoDB data in which masking counted secrets."""
         if not suspect.is_dynamodb or not suspect.secrets:
             return None
-        kinds = ", ".join(f"{count:,} × {kind}" for kind, count in sorted(suspect.secrets.items()))
-        seconds = evidence.seconds()[-1] if len(evidence.snapshots) > 1 else 0
-        kept = f", some for at least {seconds:.0f} s" if seconds and suspect.elements[0] else ""
+        kinds = ", ".join(
+            f"{count:,} × {kind}{_kept(suspect.secrets_kept.get(kind, 0.0))}"
+            for kind, count in sorted(suspect.secrets.items())
+        )
         hard = [kind for kind in suspect.secrets if kind not in PERSONAL]
         return self.claim(
             "what is kept looks like secrets" if hard else "what is kept looks like personal data",
             0.8,
-            f"values that look like secrets: {kinds}{kept}",
+            f"values that look like secrets: {kinds}",
             weight=35 if hard else 5,
         )
+
+
+def _kept(seconds: float) -> str:
+    """For how long the oldest was seen to be kept; it may be longer."""
+    return f" (the oldest for at least {age(seconds)})" if seconds >= 1 else ""

@@ -31,7 +31,7 @@ class Suspect:
     retained_bytes : bytes freed if it let go of all of them, in the last snapshot
     on_path : type names from the elements up to the root
     counts : DynamoDB objects inside, by kind
-    secrets : kinds of secrets inside, with numbers
+    secrets, secrets_kept : kinds of secrets inside, with numbers, and for how many seconds the oldest is there
     users : the program's functions that touch it
     confidence : how sure the recognition is
     """
@@ -53,6 +53,7 @@ class Suspect:
     also_held_by: tuple[str, ...] = ()
     counts: dict[Kind, int] = field(default_factory=dict)
     secrets: dict[str, int] = field(default_factory=dict)
+    secrets_kept: dict[str, float] = field(default_factory=dict)
     provenance: Provenance = field(default_factory=Provenance)
     definition: Line | None = None
     filling: tuple[Line, ...] = ()

@@ -1,9 +1,9 @@
-"""Make the small captures that come along anew: ``python -m forensics.specimens.captures CAPTURES``.
+"""Make the small captures that come along anew: ``python -m forensics.specimens.captures CAPTURES [SERVICE …]``.
 
 The same story as the demo with fewer orders, fewer requests and one client, so that the heaps stay small; three
 snapshots of the leaking service and of its mended twin, taken while they serve. What would tell of the machine they
 were made on (host name, places of the clone and of the interpreter) is replaced by the paths of a common
-installation; nothing else in the captures is touched.
+installation. Heaps of V8, whose own parts are most of a small service, are shrunk; nothing else is touched.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ import shutil
 import sys
 import sysconfig
 import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow as pa
@@ -22,54 +24,88 @@ import pyarrow.parquet as pq
 import forensics as fx
 from forensics import resources
 from forensics.bundle import Bundle
+from forensics.specimens import packages
 from forensics.specimens.load import Load
 from forensics.specimens.moto import Moto
 from forensics.specimens.orders import seed_tables
-from forensics.specimens.service import VARIANTS, Service, fastapi
+from forensics.specimens.service import VARIANTS, Service, Specimen, express, fastapi
+from forensics.specimens.shrinking import shrink
 
 ORDERS = 600
 WARM_UP = 90  # more than fills the mended service's cache
 SNAPSHOTS = 3
-EVERY = 4.0
 
 
-def make(folder: Path) -> Path:
-    """Write ``folder/fastapi.tar.xz`` and the captures in it, unpacked, beside it; the archive's path."""
+@dataclass(frozen=True)
+class Story:
+    """How the captures of one service are made.
+
+    ``every`` is the time from one snapshot to the next, seconds; with ``shrunk`` what is neither DynamoDB's nor the
+    program's is folded away, see ``shrinking``.
+    """
+
+    specimen: Callable[[str], Specimen]
+    every: float = 4.0
+    shrunk: bool = False
+
+
+STORIES: Mapping[str, Story] = {"fastapi": Story(fastapi), "express": Story(express, shrunk=True)}
+
+
+def make(service: str, folder: Path) -> Path:
+    """Write ``folder/SERVICE.tar.xz``; what was unpacked of an older one beside it goes. Returns the archive's path."""
     folder.mkdir(parents=True, exist_ok=True)
-    archive = folder / resources.ARCHIVE
+    archive = folder / resources.archive_of(service)
     with tempfile.TemporaryDirectory(prefix=".captures-", dir=folder) as work, Moto() as moto:
         seed_tables(moto, ORDERS)
         for variant in VARIANTS:
-            _take(variant, moto, Path(work) / "fastapi" / variant)
-        resources.pack(Path(work) / "fastapi", archive)
-    shutil.rmtree(folder / "fastapi", ignore_errors=True)
+            _take(STORIES[service], variant, moto, Path(work) / service / variant)
+        resources.pack(Path(work) / service, archive)
+    shutil.rmtree(folder / service, ignore_errors=True)
     return archive
 
 
-def _take(variant: str, moto: Moto, to: Path) -> None:
+def _take(story: Story, variant: str, moto: Moto, to: Path) -> None:
+    specimen = story.specimen(variant)
     with (
-        Service(fastapi(variant), moto) as service,
+        Service(specimen, moto) as service,
         Load(service.url, orders=ORDERS, clients=1, per_second=12) as load,
     ):
         load.wait_for(WARM_UP)
-        fx.capture(service.pid, to=to, snapshots=SNAPSHOTS, every=EVERY)
-        print(f"{variant}: {load.stop()}")
-    _neutralise(Bundle.open(to), places(variant))
+        fx.capture(service.pid, to=to, snapshots=SNAPSHOTS, every=story.every)
+        print(f"{specimen.name}/{variant}: {load.stop()}")
+    bundle = Bundle.open(to)
+    if story.shrunk:
+        _shrink(bundle)
+    _neutralise(bundle, places(specimen))
 
 
-def places(variant: str) -> dict[str, str]:
+def places(specimen: Specimen) -> dict[str, str]:
     """Folders of this machine → those of a common installation; the longest first, as they are replaced."""
     here = {
         sysconfig.get_path("purelib"): "/srv/orders/.venv/lib/python/site-packages",
         sys.prefix: "/srv/orders/.venv",
         sys.base_prefix: "/usr/local",
-        str(fastapi(variant).folder): "/srv/orders/app",
+        str(packages.cache()): "/srv/orders/node",
+        str(specimen.folder): "/srv/orders/app",
         str(Path(fx.__file__).parents[1]): "/srv/orders/forensics",
         str(Path.home()): "/home/orders",
     }
     return {
         here_: there for here_, there in sorted(here.items(), key=lambda pair: -len(pair[0])) if here_ != "/"
     }
+
+
+def _shrink(bundle: Bundle) -> None:
+    entries = []
+    for entry in bundle.manifest["snapshots"]:
+        whole = (bundle.folder / entry["name"]).rename(bundle.folder / "whole")
+        with bundle.new_folder(entry["name"]) as folder:
+            objects, references = shrink(whole, folder)
+        shutil.rmtree(whole)
+        shrunk = {"objects": objects, "references": references, "shrunk_from": entry["objects"]}
+        entries.append({**entry, **shrunk})
+    bundle.update(snapshots=entries)
 
 
 def _neutralise(bundle: Bundle, replacements: dict[str, str]) -> None:
@@ -120,5 +156,6 @@ def _replace(text: str, replacements: dict[str, str]) -> str:
 
 
 if __name__ == "__main__":
-    made = make(Path(sys.argv[1]))
-    print(f"{made}: {made.stat().st_size / 1e6:.1f} MB; unpacked in {resources.captures()}")
+    for chosen in sys.argv[2:] or STORIES:
+        made = make(chosen, Path(sys.argv[1]))
+        print(f"{made}: {made.stat().st_size / 1e6:.1f} MB; unpacked in {resources.captures()}")

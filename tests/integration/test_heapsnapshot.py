@@ -14,6 +14,7 @@ from forensics.agent.stream import EdgeKind
 from forensics.errors import FormatError
 from forensics.formats.v8.graph import load
 from forensics.specimens import packages
+from forensics.specimens.shrinking import folded
 from tests.conftest import require
 
 HERE = Path(__file__).parent / "node"
@@ -110,6 +111,22 @@ def test_the_same_text_has_the_same_hash(graph):
     hashes = {int(graph.value_hashes[i]) for i in notes}
     assert 0 not in hashes
     assert len(hashes) == 151  # 150 orders and one note
+
+
+def test_a_shrunk_heap_keeps_its_retained_sizes_and_its_holders(graph):
+    small = folded(graph)
+    assert len(small) < len(graph) / 4
+    assert small.shallow_sizes.sum() == graph.shallow_sizes.sum()
+    place = {int(address): i for i, address in enumerate(graph.addresses)}
+    same = np.array([place[int(address)] for address in small.addresses])
+    before, after = graph.retained_sizes()[same], small.retained_sizes()
+    # What stands for several has their bytes together; everything else keeps its own.
+    assert (after >= before).all()
+    assert (after == before).mean() > 0.8
+    for name in ("responses", "byKey", "table", "seen"):
+        whole, holder = variable(graph, name), variable(small, name)
+        assert small.retained_sizes()[holder] == graph.retained_sizes()[whole]
+        assert str(small.paths_to_roots(holder, limit=1)[0].expression).endswith(f".{name}")
 
 
 @pytest.fixture(scope="module")

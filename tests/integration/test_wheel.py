@@ -77,7 +77,7 @@ def python(installed: Path, program: str) -> str:
 def test_the_wheel_carries_what_is_not_code(wheel):
     names = zipfile.ZipFile(wheel).namelist()
     for wanted in (
-        "forensics/_data/captures/fastapi.tar.xz",
+        *(f"forensics/_data/captures/{path.name}" for path in (CLONE / "captures").glob("*.tar.xz")),
         "forensics/specimens/fastapi/leaking/orders/api.py",
         "forensics/specimens/fastapi/mended/orders/cache.py",
     ):

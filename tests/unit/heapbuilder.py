@@ -14,6 +14,7 @@ import pyarrow as pa
 from forensics.agent.references import References
 from forensics.agent.stream import EdgeKind, RootKind
 from forensics.agent.walker import type_name
+from forensics.capture.masking import SECRET_SHIFT, secret_kind
 from forensics.heap.graph import HeapGraph
 
 _BY_NAME = (EdgeKind.ATTRIBUTE, EdgeKind.LOCAL, EdgeKind.CLOSURE, EdgeKind.SLOT, EdgeKind.INTERNAL)
@@ -91,6 +92,12 @@ def heap(values_kept=False, **namespaces):
     return graph
 
 
+def _class_of(value):
+    """Of the class that masking leaves of a value, the kind of secret that it looks like."""
+    known = type(value) is str and 8 <= len(value) <= 120
+    return secret_kind(value.encode(errors="replace")) << SECRET_SHIFT if known else 0
+
+
 def _graph(builder, values_kept):
     objects, edges = builder.objects, builder.edges
     offsets = np.concatenate(([0], np.cumsum([len(own) for own in edges]))).astype(np.int64)
@@ -107,7 +114,9 @@ def _graph(builder, values_kept):
     return HeapGraph(
         offsets=offsets,
         targets=flat[:, 0].astype(np.int32),
-        shallow_sizes=np.array([0 if isinstance(o, type) else o.__sizeof__() for o in objects], np.int64),
+        shallow_sizes=np.array(
+            [0 if isinstance(o, type) else type(o).__sizeof__(o) for o in objects], np.int64
+        ),
         root_objects=np.zeros(1, np.int32),
         kinds=flat[:, 2].astype(np.uint8),
         labels=flat[:, 1].astype(np.int32),
@@ -124,7 +133,7 @@ def _graph(builder, values_kept):
             ],
             np.uint64,
         ),
-        value_classes=np.zeros(len(objects), np.uint16),
+        value_classes=np.array([_class_of(each) for each in objects], np.uint16),
         type_names=pa.array(list(builder.type_ids), pa.large_string()),
         strings=pa.array(list(builder.strings), pa.large_string()),
         root_kinds=np.array([RootKind.MODULES], np.uint8),

@@ -22,6 +22,7 @@ from forensics.capture.node import sources
 from forensics.capture.node.cost import require_room
 from forensics.capture.node.inspector import entered
 from forensics.capture.node.session import PATIENCE, Session
+from forensics.capture.pacing import Pace
 from forensics.capture.take import Order, command_line, leave_what_is_whole
 from forensics.errors import CaptureError
 from forensics.formats import heapsnapshot
@@ -87,13 +88,10 @@ class _Taking:
                 if self.order.allocations:
                     self.session.call("HeapProfiler.enable")
                     self.session.call("HeapProfiler.startSampling", {"samplingInterval": SAMPLING_INTERVAL})
-                began = time.monotonic()
-                if self.order.trigger is not None:
-                    self._when_triggered(watching)
-                else:
-                    self._at_their_times()
+                pace = Pace(self.order.progress)
+                self._snapshots(pace, watching)
                 if self.order.allocations:
-                    self._wait_until(began, began + self.order.allocations, "sampling allocations")
+                    pace.until(self.order.allocations, "sampling allocations")
                     self._write_sampled()
             finally:
                 series = watching.series()
@@ -101,36 +99,18 @@ class _Taking:
                     self.bundle.write("process.parquet", series.write)
         self.bundle.update(complete=True)
 
-    def _at_their_times(self) -> None:
-        begin = time.monotonic()
-        for number in range(self.order.snapshots):
-            self._wait_until(begin, begin + number * self.order.every, "waiting")
-            self._snapshot(self.order.snapshots)
-        self._wait_until(begin, begin + self.order.watch, "watching")
-
-    def _when_triggered(self, watching: Watching) -> None:
+    def _snapshots(self, pace: Pace, watching: Watching) -> None:
         trigger = self.order.trigger
-        assert trigger is not None
-        begin, seen = time.monotonic(), 0
-        while time.monotonic() - begin < self.order.watch:
-            samples = watching.series().samples
-            for sample in samples[seen:]:
-                decision = trigger.feed(vars(sample))
-                if decision.take:
-                    self._snapshot(0, decision.reason)
-                    folder = self.bundle.folder / f"snapshots/{self.count - 1:03d}"
-                    trigger.took(sum(file.stat().st_size for file in folder.iterdir()))
-                if decision.finished:
-                    return
-            seen = len(samples)
-            self._wait_until(begin, min(time.monotonic() + 0.5, begin + self.order.watch), "watching")
+        if trigger is not None:
+            for reason in pace.when_triggered(trigger, watching, self.order.watch):
+                trigger.took(self._snapshot(0, reason))
+            return
+        for _ in pace.evenly(self.order.snapshots, self.order.every):
+            self._snapshot(self.order.snapshots)
+        pace.until(self.order.watch, "watching")
 
-    def _wait_until(self, begin: float, moment: float, stage: str) -> None:
-        while (left := moment - time.monotonic()) > 0:
-            self.order.progress(stage, time.monotonic() - begin, moment - begin)
-            time.sleep(min(left, 0.2))
-
-    def _snapshot(self, of: int, reason: str | None = None) -> None:
+    def _snapshot(self, of: int, reason: str | None = None) -> int:
+        """Take one; its bytes on disk."""
         heap = int(self.session.evaluate("process.memoryUsage().heapUsed"))
         foretold = require_room(self.session.pid, heap)
         taken_at = time.time()
@@ -168,8 +148,10 @@ class _Taking:
                     known=self.names,
                     meta=self._meta(taken_at, entry["pause_seconds"]),
                 )
+                written = sum(each.stat().st_size for each in folder.iterdir())
         self.bundle.update(snapshots=[*self.bundle.manifest["snapshots"], entry])
         self.count += 1
+        return written
 
     def _meta(self, taken_at: float, pause: float) -> dict[str, Any]:
         return {

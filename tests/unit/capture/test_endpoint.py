@@ -56,6 +56,15 @@ def test_a_memory_profile_without_an_index_is_rusts():
     assert (found.runtime, found.memory) == ("rust", "allocs")
 
 
+def test_looking_around_asks_for_no_profile():
+    """``forensics targets`` must cost nobody anything."""
+    with serving({"/debug/pprof/": (200, INDEX), "/debug/pprof/heap": (200, PROFILE)}) as url:
+        assert endpoint.of_process(os.getpid(), index_only=True).url == f"{url}/debug/pprof"
+    with serving({"/debug/pprof/heap": (200, PROFILE)}) as url:
+        assert endpoint.of_process(os.getpid(), index_only=True) is None
+        assert endpoint.of_process(os.getpid()).runtime == "rust"
+
+
 def test_user_and_password_are_used_and_never_shown():
     with serving({"/debug/pprof/": (200, INDEX)}) as url:
         found = endpoint.at(url.replace("http://", "http://me:secret@"))
