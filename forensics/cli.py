@@ -52,6 +52,15 @@ def main() -> None:
         if error.advice:
             _err.print(escape(_safe(error.advice)), highlight=False)
         sys.exit(3)
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] == "forensics":
+            raise
+        # An editable installation whose source has moved on.
+        _err.print(f"[bold red]error:[/] {escape(str(error.name))} is not installed.", highlight=False)
+        _err.print(
+            "Install this version's dependencies: `pip install .` in the clone; its make targets do so by themselves.", highlight=False
+        )
+        sys.exit(3)
     except KeyboardInterrupt:
         _err.print("interrupted")
         sys.exit(130)
