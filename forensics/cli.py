@@ -58,7 +58,8 @@ def main() -> None:
         # An editable installation whose source has moved on.
         _err.print(f"[bold red]error:[/] {escape(str(error.name))} is not installed.", highlight=False)
         _err.print(
-            "Install this version's dependencies: `pip install .` in the clone; its make targets do so by themselves.", highlight=False
+            "Install this version's dependencies: `pip install .` in the clone; make does so by itself.",
+            highlight=False,
         )
         sys.exit(3)
     except KeyboardInterrupt:
