@@ -33,6 +33,7 @@ def capture(
     walker: str = "auto",
     workers: bool = False,
     in_place: bool = False,
+    census: bool = False,
     progress: Progress = no_progress,
 ) -> Path | list[Path]:
     """Capture a live process into a new folder and return the folder; with ``workers`` a list of folders.
@@ -52,6 +53,7 @@ def capture(
     walker : "auto", "native" or "python"
     workers : capture every worker of this master process, each into its own folder
     in_place : walk in the process itself instead of a forked child; it stands still meanwhile
+    census : rank the large containers of a Node process in small steps, in place of snapshots
 
     Raises
     ------
@@ -71,6 +73,7 @@ def capture(
         via=via,
         walker=walker,
         in_place=in_place,
+        census=census,
         trigger=trigger,
         progress=progress,
     )
@@ -79,10 +82,10 @@ def capture(
     endpoint, pid = _endpoint(target)
     folder = Path(to if to is not None else f"capture-{pid or 'pprof'}-{time.strftime('%Y%m%d-%H%M%S')}")
     if endpoint is not None:
-        if workers or in_place or allocations or when:
+        if workers or in_place or allocations or when or census:
             raise CaptureError(
-                "Of a pprof endpoint profiles are taken; the options --workers, --in-place, --allocations "
-                "and --when are for Python.",
+                "Of a pprof endpoint profiles are taken; the options --workers, --in-place, --allocations, "
+                "--census and --when are for Python and Node.",
                 advice="Leave them out; --snapshots and --every say how many profiles to take and when.",
             )
         from forensics.capture.take_profiles import ProfileOrder, take_profiles

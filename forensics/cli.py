@@ -122,6 +122,10 @@ def capture(
     in_place: Annotated[
         bool, typer.Option("--in-place", help="Walk in the process itself, which stands still meanwhile.")
     ] = False,
+    census: Annotated[
+        bool,
+        typer.Option("--census", help="Node: rank large containers in small steps instead of snapshots."),
+    ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what it would cost, and stop.")] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -143,6 +147,7 @@ def capture(
             walker=walker,
             workers=workers,
             in_place=in_place,
+            census=census,
             progress=progress,
         )
     for folder in folders if isinstance(folders, list) else [folders]:

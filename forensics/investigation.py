@@ -110,6 +110,17 @@ class Capture:
         return [self.folder / name for name in self.bundle.names("allocations/")]
 
     @cached_property
+    def census(self) -> pd.DataFrame | None:
+        """What ``--census`` counted: a row for each container, its elements each time; None where there is none.
+
+        Columns: path, kind, shape (names of the first element's properties), elements 0, elements 1 …
+        """
+        from forensics.census import table
+
+        files = [self.folder / name for name in self.bundle.names("census/")]
+        return table(files) if files else None
+
+    @cached_property
     def evidence(self) -> Evidence:
         """Everything the rules may look at."""
         from forensics.rules.evidence import Evidence
@@ -261,6 +272,10 @@ class Capture:
             yield f"snapshot {number}", f"{size} ({entry.get('walker')} walker{cost})"
         if self.growth is not None:
             yield "growth", self.growth.headline
+        if self.census is not None:
+            from forensics.census import lines
+
+            yield from (("container", line) for line in lines(self.census))
         if self.allocations:
             yield "profiles", ", ".join(path.name for path in self.allocations)
         if manifest.get("endpoint"):
@@ -284,9 +299,13 @@ class Capture:
         yield "dynamodb", self.recognised
 
     def _highlights_of_profiles(self, limit: int) -> Iterator[tuple[str, Any]]:
-        from forensics.profiles.tables import ByHandler, WaitingGoroutines
+        from forensics.profiles.naming import operations_of
+        from forensics.profiles.tables import ByHandler, ByPlace, WaitingGoroutines
 
         if self.memory_profiles:
+            hints = operations_of(self.responses, self.sources)
+            yield "places", ByPlace.of(self.memory_profiles[-1], hints, limit)
+        if self.memory_profiles and self.runtime in ("go", "rust"):
             yield "handlers", ByHandler.of(self.memory_profiles, limit)
         if self.goroutines:
             yield "goroutines", WaitingGoroutines.of(self.goroutines, self.goroutine_text, limit)

@@ -46,6 +46,7 @@ class Order:
     via: str = "auto"
     walker: str = "auto"
     in_place: bool = False
+    census: bool = False
     trigger: Trigger | None = None
     sample_every: float = 1.0
     progress: Progress = field(default=no_progress, repr=False)
@@ -87,6 +88,11 @@ def take(pid: int, folder: str | os.PathLike[str], order: Order) -> Path:
         whole snapshots stays, and its manifest says why it was cut short.
     """
     order.check()
+    if order.census:
+        raise CaptureError(
+            "--census is for Node processes; of Python ones a whole snapshot costs a few milliseconds.",
+            advice="Leave it out.",
+        )
     choice = _walker(pid, order)
     if order.snapshots:
         plan.require(pid, native=choice.native, in_place=order.in_place)

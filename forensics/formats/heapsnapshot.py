@@ -8,12 +8,12 @@ from typing import Any
 from forensics.formats.registry import Loader, register
 from forensics.formats.snapshot import save
 from forensics.formats.v8.graph import convert, load
-from forensics.formats.v8.raw import looks_like, read
+from forensics.formats.v8.raw import RawHeap, looks_like, read
 from forensics.formats.v8.scripts import code_table
 
 
 def write(
-    path: Path,
+    raw: RawHeap,
     folder: Path,
     *,
     values: str = "masked",
@@ -21,7 +21,7 @@ def write(
     known: frozenset[str] = frozenset(),
     meta: dict[str, Any],
 ) -> dict[str, Any]:
-    """Write the snapshot at ``path`` into ``folder`` as ours; returns facts for the manifest.
+    """Write what ``read`` read into ``folder`` as ours; returns facts for the manifest. ``raw`` is used up.
 
     Parameters
     ----------
@@ -29,23 +29,21 @@ def write(
     key : of the hashes of values, the same for all snapshots of one capture
     known : names of properties whose values are names too (of tables, for one), and are kept
     meta : what the snapshot's ``meta.json`` says beside what is in the file
-
-    Raises
-    ------
-    FormatError : the file is damaged, cut short, or none of V8's.
     """
-    loaded = convert(read(path), values_kept=values, key=key, known_names=known)
+    loaded = convert(raw, values_kept=values, key=key, known_names=known)
     graph = loaded.graph
     facts = {"objects": len(graph), "references": graph.n_references, "secrets": loaded.secrets}
     save(graph, folder, {**meta, **facts, "values": values})
     return facts
 
 
-def script_files(path: Path) -> list[str]:
+def script_files(raw: RawHeap) -> list[str]:
     """The files that the functions in a snapshot were written in, as the process names them; sorted."""
-    files = code_table(read(path)).column("file").unique().to_pylist()
+    files = code_table(raw).column("file").unique().to_pylist()
     return sorted(file for file in files if file and file != "?")
 
+
+__all__ = ["read", "script_files", "write"]
 
 register(
     Loader(

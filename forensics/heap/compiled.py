@@ -21,6 +21,11 @@ def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
         return nb.njit(nogil=True)(function)
 
 
+def inlined(function: Callable[..., Any]) -> Callable[..., Any]:
+    """For small functions that kernels call for every byte: a call counts references to its arrays, this does not."""
+    return nb.njit(inline="always", nogil=True)(function)
+
+
 def frozen(array: np.ndarray) -> np.ndarray:
     """A contiguous read-only view (a copy only where the array is not contiguous).
 

@@ -9,11 +9,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import httpx
 import psutil
 import pytest
 
 import forensics as fx
 from forensics.capture.node import inspector
+from forensics.capture.node.census import census
 from forensics.errors import CaptureError, TargetError
 from forensics.specimens.program import Program
 from tests.conftest import require
@@ -142,3 +144,62 @@ def test_plan_and_targets_know_it_and_touch_nothing():
         said = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
         assert said["allowed"] is True and said["way"] == "inspector"
         assert listening(program.pid) == set()
+
+
+HOLDING = Path(__file__).parent / "programs" / "holding.js"
+
+
+def asked(program: Program, add: int = 0) -> dict:
+    port = next(line for line in program.log(100_000).splitlines() if line.startswith("port="))[5:]
+    return httpx.get(f"http://127.0.0.1:{port}/?add={add}", timeout=60, trust_env=False).json()
+
+
+def test_a_census_ranks_containers_that_nobody_exports_and_runs_nothing_of_theirs(tmp_path):
+    with started(script=HOLDING) as program:
+        before = asked(program)
+        with inspector.entered(program.pid) as session:
+            first = census(session)
+            asked(program, add=150)  # its `debugger` statement must not hold the service up
+            second = census(session)
+        assert asked(program) == {**before, "touched": 0}
+        for found, elements in ((first, 100), (second, 250)):
+            assert found.complete
+            held = {(each.path, each.kind): each for each in found.containers}
+            for name, kind in (
+                ("responses", "Map"),
+                ("pages", "Array"),
+                ("seen", "Set"),
+                ("byCustomer", "Object"),
+            ):
+                assert held[f"holding.js · {name}", kind].elements == elements
+            assert held["holding.js · responses", "Map"].shape == ("Items", "Count", "$metadata")
+        goes_on(program)
+        assert len(listening(program.pid)) == 1
+
+
+def test_censuses_in_place_of_snapshots_say_what_grew(tmp_path):
+    with started(script=HOLDING) as program:
+        command = ["capture", str(program.pid), "--census", "--snapshots", "2", "--every", "1"]
+        made = subprocess.Popen(
+            [sys.executable, "-m", "forensics.cli", *command, "--to", tmp_path / "capture"],
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        manifest = tmp_path / "capture" / "manifest.json"
+        program.wait_until(lambda: manifest.is_file() and '"census/000.json"' in manifest.read_text())
+        asked(program, add=77)
+        said, _ = made.communicate(timeout=60)
+        assert made.returncode == 0
+        assert "holding.js · responses" in said
+        capture = fx.open(tmp_path / "capture")
+        rows = capture.census.set_index("path")
+        assert list(rows.loc["holding.js · responses", ["elements 0", "elements 1"]]) == [100, 177]
+        assert len(capture.snapshots) == 0
+        assert all(entry["longest_pause"] > 0 for entry in capture.manifest["census"])
+        raw = b"".join(file.read_bytes() for file in capture.folder.rglob("*") if file.is_file())
+        assert b"order-5" not in raw and b"C5" not in raw
+
+
+def test_a_census_is_nothing_for_python():
+    with pytest.raises(CaptureError, match="--census is for Node"):
+        fx.capture(os.getpid(), census=True)

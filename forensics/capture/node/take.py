@@ -10,6 +10,7 @@ import secrets
 import socket
 import sys
 import time
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ import forensics
 from forensics.bundle import Bundle
 from forensics.capture.counters import Watching
 from forensics.capture.node import sources
+from forensics.capture.node.census import census
 from forensics.capture.node.cost import require_room
 from forensics.capture.node.inspector import entered
 from forensics.capture.node.session import PATIENCE, Session
@@ -26,6 +28,7 @@ from forensics.capture.pacing import Pace
 from forensics.capture.take import Order, command_line, leave_what_is_whole
 from forensics.errors import CaptureError
 from forensics.formats import heapsnapshot
+from forensics.formats.v8.raw import RawHeap
 
 _ABOUT = (
     "({version: process.version, v8: process.versions.v8, pid: process.pid, cwd: process.cwd(), "
@@ -47,7 +50,7 @@ def take(pid: int, folder: str | os.PathLike[str], order: Order) -> Path:
     _refuse_what_is_pythons(order)
     with entered(pid) as session:
         about = session.evaluate(_ABOUT)
-        if order.snapshots:
+        if order.snapshots and not order.census:
             require_room(pid, int(about["memory"]["heapUsed"]))
         bundle = Bundle.create(folder, **_manifest(pid, about, order))
         try:
@@ -103,11 +106,31 @@ class _Taking:
         trigger = self.order.trigger
         if trigger is not None:
             for reason in pace.when_triggered(trigger, watching, self.order.watch):
-                trigger.took(self._snapshot(0, reason))
+                trigger.took(self._picture(0, reason))
             return
         for _ in pace.evenly(self.order.snapshots, self.order.every):
-            self._snapshot(self.order.snapshots)
+            self._picture(self.order.snapshots)
         pace.until(self.order.watch, "watching")
+
+    def _picture(self, of: int, reason: str | None = None) -> int:
+        return self._census(reason) if self.order.census else self._snapshot(of, reason)
+
+    def _census(self, reason: str | None) -> int:
+        """Rank the containers; bytes on disk."""
+        taken_at = time.time()
+        self.order.progress(f"census {self.count + 1}", 0, 0)
+        found = census(self.session)
+        name = f"census/{self.count:03d}.json"
+        file = self.bundle.write(
+            name, lambda path: path.write_text(json.dumps([asdict(each) for each in found.containers]))
+        )
+        facts = {key: value for key, value in vars(found).items() if key != "containers"}
+        entry = {"file": name, "taken_at": taken_at, "containers": len(found.containers), **facts}
+        if reason is not None:
+            entry["reason"] = reason
+        self.bundle.update(census=[*self.bundle.manifest.get("census", []), entry])
+        self.count += 1
+        return file.stat().st_size
 
     def _snapshot(self, of: int, reason: str | None = None) -> int:
         """Take one; its bytes on disk."""
@@ -135,13 +158,14 @@ class _Taking:
             )
             entry["pause_seconds"] = round(time.monotonic() - began, 3)
             file.flush()
+            raw = heapsnapshot.read(Path(file.name))
             if not self.count:
-                self._sources(Path(file.name))
+                self._sources(raw)
             if reason is not None:
                 entry["reason"] = reason
             with self.bundle.new_folder(entry["name"]) as folder:
                 entry |= heapsnapshot.write(
-                    Path(file.name),
+                    raw,
                     folder,
                     values=self.order.values,
                     key=self.key,
@@ -165,7 +189,7 @@ class _Taking:
             "cost": {"pause_seconds": pause},
         }
 
-    def _sources(self, snapshot: Path) -> None:
+    def _sources(self, snapshot: RawHeap) -> None:
         """Index the program's own files, named by the functions of the first snapshot."""
         table, self.names = sources.index(
             Path(f"/proc/{self.session.pid}/root"), heapsnapshot.script_files(snapshot)

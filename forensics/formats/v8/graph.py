@@ -19,6 +19,16 @@ from forensics.capture.masking import NAME_LIMIT, SECRET_KINDS, SECRET_SHIFT
 from forensics.formats.v8 import tables, values
 from forensics.formats.v8.essential import holding, roots
 from forensics.formats.v8.raw import RawHeap, read
+from forensics.formats.v8.references import (
+    classify,
+    count_elements,
+    forget_names,
+    mark_kept,
+    names_in_use,
+    number_types,
+    renumber,
+    texts_in_pool,
+)
 from forensics.formats.v8.scripts import code_table
 from forensics.heap.columns import frames
 from forensics.heap.graph import HeapGraph
@@ -57,7 +67,7 @@ def convert(
     known_names: frozenset[str] = frozenset(),
     meta: dict[str, Any] | None = None,
 ) -> Loaded:
-    """Name, judge and mask; takes about 40 bytes for each edge while it runs.
+    """Name, judge and mask; ``raw`` is used up, its labels become the graph's.
 
     Parameters
     ----------
@@ -67,24 +77,27 @@ def convert(
     meta : added to the graph's own
     """
     n = len(raw.types)
+    code = code_table(raw)
     holds = holding(raw)
     objects = roots(raw, holds)
-    kinds, labels = _references(raw, holds)
-    tables.collections(raw, kinds, labels)
-    lengths = np.where(raw.types == raw.node_type("object"), _elements(raw, kinds), 0)
-    types, type_names = _types(raw, kinds)
+    found = tables.find(raw)
+    kinds, labels = raw.edge_kinds, raw.labels
+    _references(raw, holds)
+    del holds
+    tables.rewrite(raw, found, kinds, labels)
+    lengths = np.zeros(n, np.int64)
+    count_elements(raw.offsets, kinds, raw.types == raw.node_type("object"), lengths)
+    types, type_names = _types(raw, found)
     is_string = raw.types == raw.node_type("string")
     known = values.digest(raw.strings, key)
     texts = _kept(raw, kinds, labels, is_string, known, values_kept, known_names)
     lengths[is_string] = known.lengths[raw.names[is_string]]
-    # A name that looks like a secret, or is too long for one, was made of a value.
-    named = np.isin(kinds, (EdgeKind.ATTRIBUTE, EdgeKind.CLOSURE, EdgeKind.SLOT))
-    no_name = known.secret | (known.lengths > NAME_LIMIT)
-    named[named] = no_name[labels[named]]
-    labels[named] = -1
-    pool, labels, texts = _pool(raw, kinds, labels, texts)
+    pool = _pool(raw, kinds, labels, texts, known)
     visible = is_string & (values_kept != "none")
-    secrets = np.bincount(known.classes[raw.names[visible]] >> SECRET_SHIFT, minlength=len(SECRET_KINDS))
+    shown = raw.names[visible]
+    hashes, classes = np.zeros(n, np.uint64), np.zeros(n, np.uint16)
+    hashes[visible], classes[visible] = known.hashes[shown], known.classes[shown]
+    secrets = np.bincount(known.classes[shown] >> SECRET_SHIFT, minlength=len(SECRET_KINDS))
     graph = HeapGraph(
         offsets=raw.offsets,
         targets=raw.targets,
@@ -94,26 +107,26 @@ def convert(
         labels=labels,
         addresses=raw.ids,
         types=types,
-        flags=np.zeros(n, np.uint16),
+        flags=np.broadcast_to(np.uint16(0), n),
         lengths=lengths,
-        capacities=np.zeros(n, np.int32),
+        capacities=np.broadcast_to(np.int32(0), n),
         texts=texts,
-        value_hashes=np.where(visible, known.hashes[raw.names], 0).astype(np.uint64),
-        value_classes=np.where(visible, known.classes[raw.names], 0).astype(np.uint16),
+        value_hashes=hashes,
+        value_classes=classes,
         type_names=type_names,
         strings=pool,
         root_kinds=np.full(len(objects), RootKind.OTHER, np.uint8),
         root_names=np.full(len(objects), -1, np.int32),
         frames=frames(),
-        code=code_table(raw),
+        code=code,
         meta={"runtime": "node", "values": values_kept, **(meta or {})},
     )
-    found = {name: int(count) for name, count in zip(SECRET_KINDS, secrets, strict=False) if name and count}
-    return Loaded(graph, found)
+    kinds_found = zip(SECRET_KINDS, secrets, strict=False)
+    return Loaded(graph, {name: int(count) for name, count in kinds_found if name and count})
 
 
-def _references(raw: RawHeap, holds: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """uint8[m] kinds and int32[m] labels, the latter still into the file's own strings."""
+def _references(raw: RawHeap, holds: np.ndarray) -> None:
+    """The types of edges become kinds of references, in place."""
     of_type = np.full(256, EdgeKind.INTERNAL, np.uint8)
     for name, kind in (
         ("context", EdgeKind.CLOSURE),
@@ -124,42 +137,27 @@ def _references(raw: RawHeap, holds: np.ndarray) -> tuple[np.ndarray, np.ndarray
     ):
         if name in raw.edge_types:
             of_type[raw.edge_type(name)] = kind
-    kinds = of_type[raw.edge_kinds]
-    labels = raw.labels.copy()
-    labels[kinds == EdgeKind.INTERNAL] = -1
-    inherited = _index_of(raw, _INHERITED)
-    kinds[(kinds == EdgeKind.ATTRIBUTE) & (labels == inherited)] = EdgeKind.SLOT
     # What the root and V8's own lists number are no elements that a person would write.
-    numbered = np.isin(raw.types, [raw.node_type("synthetic"), raw.node_type("array")])
-    plumbing = np.repeat(numbered, np.diff(raw.offsets)) & np.isin(kinds, (EdgeKind.ITEM, EdgeKind.SLOT))
-    kinds[plumbing] = EdgeKind.INTERNAL
-    kinds[~holds] = EdgeKind.WEAK
-    return kinds, labels
+    plumbing = np.isin(raw.types, [raw.node_type("synthetic"), raw.node_type("array")])
+    inherited = np.int64(_index_of(raw, _INHERITED))
+    classify(raw.offsets, raw.edge_kinds, raw.labels, holds, of_type, plumbing, inherited)
 
 
-def _elements(raw: RawHeap, kinds: np.ndarray) -> np.ndarray:
-    """int64[n]: references of each node that lead to an element."""
-    contained = np.isin(kinds, (EdgeKind.ITEM, EdgeKind.KEY, EdgeKind.MEMBER))
-    counts = np.concatenate(([0], np.cumsum(contained, dtype=np.int64)))
-    return counts[raw.offsets[1:]] - counts[raw.offsets[:-1]]
-
-
-def _types(raw: RawHeap, kinds: np.ndarray) -> tuple[np.ndarray, pa.Array]:
+def _types(raw: RawHeap, found: tables.Collections) -> tuple[np.ndarray, pa.Array]:
     """int32[n] and the names; those of V8's own types are in round brackets, as DevTools writes them."""
-    named = np.isin(raw.types, [raw.node_type(name) for name in _NAMED_TYPES])
-    named &= raw.names >= 0
-    array = raw.types == raw.node_type("array")
-    empty = _index_of(raw, "")
-    named |= array & (raw.names != empty)
-    used, numbers = np.unique(raw.names[named], return_inverse=True)
+    named = np.zeros(256, np.bool_)
+    named[[raw.node_type(name) for name in _NAMED_TYPES if name in raw.node_types]] = True
+    unless, empty = raw.node_type("array"), _index_of(raw, "")
+    present = np.zeros(len(raw.strings), np.bool_)
+    names_in_use(raw.types, raw.names, named, unless, empty, present)
+    used = np.flatnonzero(present)
+    place = np.zeros(len(raw.strings), np.int32)
+    place[used] = np.arange(len(used), dtype=np.int32)
     names = [name if name else "(system)" for name in raw.strings.take(pa.array(used)).to_pylist()]
     types = np.empty(len(raw.types), np.int32)
-    types[named] = numbers
-    generic = raw.types[~named].astype(np.int32)
-    types[~named] = len(names) + generic
+    number_types(raw.types, raw.names, named, unless, empty, place, len(names), types)
     names += [_NAMES_OF_TYPES.get(name, f"({name})") for name in raw.node_types]
-    maps, sets = tables.tables_of(raw, kinds)
-    types[maps], types[sets] = len(names), len(names) + 1
+    types[found.maps], types[found.sets] = len(names), len(names) + 1
     return types, pa.array([*names, "Map table", "Set table"], pa.large_string())
 
 
@@ -178,13 +176,10 @@ def _kept(
         texts[is_string] = raw.names[is_string]
     else:
         wanted = np.zeros(len(raw.types), np.bool_)
-        keyed = (kinds == EdgeKind.KEY) & (labels >= 0)
-        wanted[labels[keyed]] = True
-        if values_kept != "none":
-            said = np.array([_index_of(raw, name) for name in sorted(values.KNOWN | known_names)])
-            by_name = np.isin(kinds, (EdgeKind.ATTRIBUTE, EdgeKind.CLOSURE))
-            at_known = by_name & np.isin(labels, said[said >= 0])
-            wanted[raw.targets[at_known]] = True
+        said = np.zeros(len(raw.strings), np.bool_)
+        numbers = np.array([_index_of(raw, name) for name in sorted(values.KNOWN | known_names)])
+        said[numbers[numbers >= 0]] = True
+        mark_kept(kinds, labels, raw.targets, said, values_kept != "none", wanted)
         wanted &= is_string
         rows = raw.names[wanted]
         fine = (known.lengths[rows] <= NAME_LIMIT) & ~known.secret[rows]
@@ -195,20 +190,19 @@ def _kept(
 
 
 def _pool(
-    raw: RawHeap, kinds: np.ndarray, labels: np.ndarray, texts: np.ndarray
-) -> tuple[pa.Array, np.ndarray, np.ndarray]:
-    """Only the strings that something still refers to; labels and texts as places among them."""
-    by_name = np.isin(kinds, (EdgeKind.ATTRIBUTE, EdgeKind.CLOSURE, EdgeKind.SLOT)) & (labels >= 0)
-    labels[np.isin(kinds, (EdgeKind.INTERNAL, EdgeKind.WEAK))] = -1
+    raw: RawHeap, kinds: np.ndarray, labels: np.ndarray, texts: np.ndarray, known: values.Digest
+) -> pa.Array:
+    """Only the strings that something still refers to; labels and texts become places among them."""
     used = np.zeros(len(raw.strings), np.bool_)
-    used[labels[by_name]] = True
     used[texts[texts >= 0]] = True
-    place = np.full(len(raw.strings), -1, np.int32)
+    # A name that looks like a secret, or is too long for one, was made of a value.
+    forget_names(kinds, labels, known.secret | (known.lengths > NAME_LIMIT), used)
     kept = np.flatnonzero(used)
+    place = np.full(len(raw.strings), -1, np.int32)
     place[kept] = np.arange(len(kept), dtype=np.int32)
-    labels[by_name] = place[labels[by_name]]
-    texts = np.where(texts >= 0, place[texts], -1).astype(np.int32)
-    return raw.strings.take(pa.array(kept)), labels, texts
+    renumber(kinds, labels, place)
+    texts_in_pool(texts, place)
+    return raw.strings.take(pa.array(kept))
 
 
 def _index_of(raw: RawHeap, text: str) -> int:

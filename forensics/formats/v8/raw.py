@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from forensics.formats.v8.records import EDGE_ROLES, NODE_ROLES, NOWHERE, OUT_OF_RANGE, read_edges, read_nodes
 from forensics.formats.v8.sections import Sections
+from forensics.heap.compiled import compiled, frozen
 
 #: Indices are 32 bits wide.
 _MOST = (1 << 31) - 2
-_NODE = ("type", "name", "id", "self_size", "edge_count")
-_EDGE = ("type", "name_or_index", "to_node")
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,11 +67,11 @@ def read(path: Path) -> RawHeap:
         nodes = _count(sections, "node_count")
         edges = _count(sections, "edge_count")
         node_fields, edge_fields = _fields(sections, meta, "node"), _fields(sections, meta, "edge")
-        columns = _nodes(sections, node_fields, nodes)
+        columns, edge_counts = _nodes(sections, node_fields, nodes)
         strings = sections.strings()
         labels, targets, kinds = _edges(sections, edge_fields, edges, len(node_fields), nodes)
         offsets = np.zeros(nodes + 1, np.int64)
-        np.cumsum(columns.pop("edge_count"), out=offsets[1:])
+        np.cumsum(edge_counts, out=offsets[1:])
         if offsets[-1] != edges:
             raise sections.error(f"the nodes have {int(offsets[-1]):,} edges, {edges:,} were announced", 0)
         node_types, edge_types = _types(sections, meta, "node"), _types(sections, meta, "edge")
@@ -79,11 +79,11 @@ def read(path: Path) -> RawHeap:
             raise sections.error("a node has a type that the file does not describe", 0)
         if edges and int(kinds.max()) >= len(edge_types):
             raise sections.error("an edge has a type that the file does not describe", 0)
+        del edge_counts
         if nodes and not 0 <= int(columns["names"].min()) <= int(columns["names"].max()) < len(strings):
             raise sections.error("a node has a name that is not among the strings", 0)
-        numbered = [k for k, name in enumerate(edge_types) if name in ("element", "hidden")]
-        named = ~np.isin(kinds, numbered)
-        if named.any() and int(labels[named].max()) >= len(strings):
+        named = np.array([name not in ("element", "hidden") for name in edge_types], np.bool_)
+        if not labels_exist(frozen(kinds), frozen(labels), named, len(strings)):
             raise sections.error("an edge has a name that is not among the strings", 0)
         return RawHeap(
             node_types=node_types,
@@ -109,7 +109,7 @@ def _count(sections: Sections, name: str) -> int:
 
 def _fields(sections: Sections, meta: dict[str, Any], what: str) -> list[str]:
     fields = meta.get(f"{what}_fields")
-    needed = _NODE if what == "node" else _EDGE
+    needed = NODE_ROLES if what == "node" else EDGE_ROLES
     if not isinstance(fields, list) or not all(name in fields for name in needed) or len(fields) > 64:
         raise sections.error(f"its {what}_fields are {str(fields)[:200]}", 0)
     return [str(name) for name in fields]
@@ -124,26 +124,26 @@ def _types(sections: Sections, meta: dict[str, Any], what: str) -> tuple[str, ..
     return tuple(str(name) for name in names)
 
 
-def _nodes(sections: Sections, fields: list[str], count: int) -> dict[str, np.ndarray]:
+def _nodes(sections: Sections, fields: list[str], count: int) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    """The columns that are kept, by attribute, and int32[n], how many edges each node has."""
     sections.need("nodes", count * len(fields))
-    kept: dict[str, tuple[str, Any]] = {
-        "type": ("types", np.uint8),
-        "name": ("names", np.int32),
-        "id": ("ids", np.uint64),
-        "self_size": ("sizes", np.int64),
-        "edge_count": ("edge_count", np.int64),
+    limits = np.array([254, _MOST, 1 << 60, 1 << 50, _MOST], np.int64)
+    columns: dict[str, np.ndarray] = {
+        "types": np.empty(count, np.uint8),
+        "names": np.empty(count, np.int32),
+        "ids": np.empty(count, np.uint64),
+        "sizes": np.empty(count, np.int64),
     }
-    columns = {column: np.empty(count, dtype) for column, dtype in kept.values()}
-    limits = {"type": 254, "name": _MOST, "edge_count": _MOST, "self_size": 1 << 50, "id": 1 << 60}
-    for first, rows in sections.records("nodes", len(fields), count):
-        if first + len(rows) > count:
-            raise sections.error("there are more nodes than were announced", 0)
-        for field, (column, _) in kept.items():
-            values = rows[:, fields.index(field)]
-            if int(values.min()) < 0 or int(values.max()) > limits[field]:
-                raise sections.error(f"a node's {field} is out of range near node {first:,}", 0)
-            columns[column][first : first + len(rows)] = values
-    return columns
+    edges = np.empty(count, np.int32)
+    roles = _roles(fields, NODE_ROLES)
+
+    def stretch(at: int, end: int, first: int, last: int) -> tuple[int, int, int]:
+        return read_nodes(sections.bytes, at, end, roles, limits, first, last, *columns.values(), edges)
+
+    for at, node, wrong in sections.stretches("nodes", count, stretch):
+        if wrong == OUT_OF_RANGE:
+            raise sections.error(f"a number is out of range in node {node:,}", at)
+    return columns, edges
 
 
 def _edges(
@@ -151,22 +151,23 @@ def _edges(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     sections.need("edges", count * len(fields))
     labels, targets, kinds = np.empty(count, np.int32), np.empty(count, np.int32), np.empty(count, np.uint8)
-    kind, label, target = (fields.index(name) for name in _EDGE)
-    for first, rows in sections.records("edges", len(fields), count):
-        if first + len(rows) > count:
-            raise sections.error("there are more edges than were announced", 0)
-        here = slice(first, first + len(rows))
-        to, remainder = np.divmod(rows[:, target], node_width)
-        if remainder.any() or int(to.min()) < 0 or int(to.max()) >= nodes:
-            raise sections.error(f"an edge leads to no node near edge {first:,}", 0)
-        if int(rows[:, kind].min()) < 0 or int(rows[:, kind].max()) > 254:
-            raise sections.error(f"an edge's type is out of range near edge {first:,}", 0)
-        # An index may be any uint32; nothing is looked up by it.
-        if int(rows[:, label].min()) < 0:
-            raise sections.error(f"an edge's name is out of range near edge {first:,}", 0)
-        labels[here], targets[here] = np.minimum(rows[:, label], _MOST), to
-        kinds[here] = rows[:, kind]
+    roles = _roles(fields, EDGE_ROLES)
+
+    def stretch(at: int, end: int, first: int, last: int) -> tuple[int, int, int]:
+        columns = kinds, labels, targets
+        return read_edges(sections.bytes, at, end, roles, node_width, nodes, _MOST, first, last, *columns)
+
+    for at, edge, wrong in sections.stretches("edges", count, stretch):
+        if wrong == OUT_OF_RANGE:
+            raise sections.error(f"a number is out of range in edge {edge:,}", at)
+        if wrong == NOWHERE:
+            raise sections.error(f"edge {edge:,} leads to no node", at)
     return labels, targets, kinds
+
+
+def _roles(fields: list[str], names: tuple[str, ...]) -> np.ndarray:
+    """int8[width]: which of ``names`` each field is, -1 for none."""
+    return np.array([names.index(field) if field in names else -1 for field in fields], np.int8)
 
 
 def _locations(sections: Sections, meta: dict[str, Any], node_width: int, nodes: int) -> np.ndarray:
@@ -186,3 +187,13 @@ def _locations(sections: Sections, meta: dict[str, Any], node_width: int, nodes:
 def looks_like(head: bytes) -> bool:
     """Whether these first bytes are those of a heap snapshot."""
     return head.lstrip().startswith(b'{"snapshot":') and b'"node_fields"' in head
+
+
+@compiled
+def labels_exist(kinds, labels, named, strings):
+    """Whether every label that is a name stands among so many strings."""
+    missing = 0
+    for e in range(kinds.size):
+        if named[kinds[e]] and labels[e] >= strings:
+            missing += 1
+    return missing == 0

@@ -11,7 +11,7 @@ from __future__ import annotations
 import itertools
 import json
 import mmap
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +19,18 @@ import numpy as np
 import pyarrow as pa
 
 from forensics.errors import FormatError
+from forensics.formats.v8.records import NOT_A_NUMBER, next_number, skip_separators
 from forensics.heap.compiled import compiled
 
 #: The description of the fields is some kB; a longer one is no snapshot's.
 _HEAD_LIMIT = 1 << 20
 _SLICE = 1 << 18
+#: Records read at a time, and bytes looked through, before the file's pages are let go of.
+_STRETCH = 1 << 20
+_STRIDE = 1 << 25
 _SPACE = b" \t\r\n"
+#: (offset, end, first, last) → (offset, record, what is wrong)
+Stretch = Callable[[int, int, int, int], tuple[int, int, int]]
 _DAMAGED = "The file is damaged or was cut short while it was written; take the snapshot again."
 
 
@@ -51,6 +57,7 @@ class Sections:
         self.head: dict[str, Any] = {}
         self._spans: dict[str, tuple[int, int]] = {}
         self._find()
+        self._map.madvise(mmap.MADV_DONTNEED)
 
     def __enter__(self) -> Sections:
         return self
@@ -111,11 +118,21 @@ class Sections:
         elif name == "trace_tree":
             end = int(nested_array_end(self.bytes, at + 1))
         else:
-            end = self._map.find(b"]", at + 1)
+            end = self._closing(at + 1)
         if end < 0:
             raise self.error(f"{name!r} has no end", len(self._map))
         self._spans[name] = (at + 1, end)
         return end + 1
+
+    def _closing(self, at: int) -> int:
+        """The next closing bracket, -1 where there is none; what was looked at is let go of."""
+        while at < len(self._map):
+            end = self._map.find(b"]", at, at + _STRIDE)
+            self._release(at, min(at + _STRIDE, len(self._map)))
+            if end >= 0:
+                return end
+            at += _STRIDE
+        return -1
 
     def _byte(self, at: int) -> bytes:
         return self._map[at : at + 1]
@@ -173,6 +190,29 @@ class Sections:
         if count is not None and done != count:
             raise self.error(f"{name!r} holds {done:,} records, not the {count:,} that were announced", at)
 
+    def stretches(self, name: str, count: int, read: Stretch) -> Iterator[tuple[int, int, int]]:
+        """Read ``count`` records by ``read``; yields (offset, record, what is wrong) of each part.
+
+        Raises
+        ------
+        FormatError : there are fewer records, or more, or something that is no number.
+        """
+        at, end = self.span(name)
+        released = at
+        for first in range(0, count, _STRETCH):
+            last = min(count, first + _STRETCH)
+            at, done, wrong = read(at, end, first, last)
+            if wrong == NOT_A_NUMBER:
+                at = int(skip_separators(self.bytes, at, end))
+                if at < end:
+                    raise self.error(f"{name!r} holds something other than numbers", at)
+                raise self.error(f"{name!r} ends in record {done:,} of {count:,}", at)
+            yield at, done, wrong
+            released = self._release(released, at)
+        at = int(skip_separators(self.bytes, at, end))
+        if at < end:
+            raise self.error(f"{name!r} holds more than the {count:,} records that were announced", at)
+
     def _release(self, begin: int, end: int) -> int:
         """Let go of the file's pages that were read."""
         first, last = -(-begin // mmap.PAGESIZE) * mmap.PAGESIZE, end // mmap.PAGESIZE * mmap.PAGESIZE
@@ -192,6 +232,7 @@ class Sections:
         size, bad = copy_strings(self.bytes, begin, end, offsets, data)
         if bad >= 0:
             raise self.error("a string has an escape that JSON does not know", bad)
+        self._release(begin, end)
         buffers = [None, pa.py_buffer(offsets), pa.py_buffer(data[:size])]
         found = pa.Array.from_buffers(pa.large_string(), count, buffers)
         try:
@@ -216,27 +257,15 @@ def _repaired(offsets: np.ndarray, data: np.ndarray) -> pa.Array:
 def read_numbers(data, at, end, out):
     """(offset, numbers read, no other characters): whole numbers and commas from ``at`` until ``out`` is full."""
     filled = 0
+    at = skip_separators(data, at, end)
     while at < end and filled < out.size:
-        c = data[at]
-        if c in (44, 32, 10, 13, 9):  # comma and white space
-            at += 1
-            continue
-        negative = c == 45
-        if negative:
-            at += 1
-        value = np.int64(0)
-        digits = 0
-        while at < end and 48 <= data[at] <= 57:
-            value = value * 10 + (data[at] - 48)
-            at += 1
-            digits += 1
-        if digits == 0 or digits > 18:
+        value, after = next_number(data, at, end)
+        if after < 0:
             return at, filled, False
-        out[filled] = -value if negative else value
+        out[filled] = value
         filled += 1
-    # What separates the last number from the end belongs to it.
-    while at < end and data[at] in (44, 32, 10, 13, 9):
-        at += 1
+        # What separates the last number from the end belongs to it.
+        at = skip_separators(data, after, end)
     return at, filled, True
 
 

@@ -7,6 +7,8 @@ are the key and a number. Which of an array's fields an edge leaves from stands 
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import pyarrow as pa
 
@@ -21,16 +23,36 @@ _PREFIX = 3
 DICTIONARY = 16
 
 
-def collections(raw: RawHeap, kinds: np.ndarray, labels: np.ndarray) -> None:
-    """Rewrite in place the kinds and labels of entries of Maps, Sets and dictionary-like objects."""
+@dataclass(frozen=True)
+class Collections:
+    """int32: array nodes with the entries of Maps, those of Sets, and objects that may be used as dictionaries."""
+
+    maps: np.ndarray
+    sets: np.ndarray
+    objects: np.ndarray
+
+
+def find(raw: RawHeap) -> Collections:
+    """The collections of a snapshot, told by V8's own names for what leads to their parts."""
+    _, tables = _internal(raw, "table")
+    tables = np.unique(tables)
+    length = raw.sizes[tables] // _word(raw) - _HEADER - _PREFIX
+    edges, _ = _internal(raw, "properties")
+    owners = np.searchsorted(raw.offsets, edges, side="right") - 1
+    plain = int(raw.strings.index(pa.scalar("Object", pa.large_string())).as_py())
+    owners = owners[(raw.types[owners] == raw.node_type("object")) & (raw.names[owners] == plain)]
+    return Collections(
+        tables[_buckets(length, 3) > 0], tables[_buckets(length, 2) > 0], owners.astype(np.int32)
+    )
+
+
+def rewrite(raw: RawHeap, found: Collections, kinds: np.ndarray, labels: np.ndarray) -> None:
+    """Rewrite in place the kinds and labels of the entries of collections."""
     numbers = numeric(raw.strings)
-    maps, sets = tables_of(raw, kinds)
-    edge_labels = frozen(raw.labels)
-    for table_nodes, stride in ((maps, 3), (sets, 2)):
+    for table_nodes, stride in ((found.maps, 3), (found.sets, 2)):
         _entries(
             frozen(raw.offsets),
             frozen(raw.targets),
-            edge_labels,
             frozen(raw.sizes),
             frozen(numbers),
             frozen(table_nodes),
@@ -39,17 +61,16 @@ def collections(raw: RawHeap, kinds: np.ndarray, labels: np.ndarray) -> None:
             kinds,
             labels,
         )
-    _dictionaries(raw, kinds, labels)
+    _dictionaries(raw, found.objects, kinds, labels)
 
 
-def tables_of(raw: RawHeap, kinds: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """int32: the array nodes that hold the entries of Maps, and those of Sets."""
-    table = int(raw.strings.index(pa.scalar("table", pa.large_string())).as_py())
-    edges = np.flatnonzero((raw.edge_kinds == raw.edge_type("internal")) & (raw.labels == table))
-    targets = np.unique(raw.targets[edges])
-    targets = targets[raw.types[targets] == raw.node_type("array")]
-    length = raw.sizes[targets] // _word(raw) - _HEADER - _PREFIX
-    return targets[_buckets(length, 3) > 0], targets[_buckets(length, 2) > 0]
+def _internal(raw: RawHeap, name: str) -> tuple[np.ndarray, np.ndarray]:
+    """The internal edges of that name which lead to arrays, and where they lead."""
+    label = int(raw.strings.index(pa.scalar(name, pa.large_string())).as_py())
+    edges = _edges_of(frozen(raw.edge_kinds), frozen(raw.labels), raw.edge_type("internal"), label)
+    targets = raw.targets[edges]
+    arrays = raw.types[targets] == raw.node_type("array")
+    return edges[arrays], targets[arrays]
 
 
 def _buckets(length: np.ndarray, stride: int) -> np.ndarray:
@@ -80,14 +101,8 @@ def numeric(strings: pa.Array) -> np.ndarray:
     return _numeric(frozen(offsets), frozen(raw))
 
 
-def _dictionaries(raw: RawHeap, kinds: np.ndarray, labels: np.ndarray) -> None:
+def _dictionaries(raw: RawHeap, owners: np.ndarray, kinds: np.ndarray, labels: np.ndarray) -> None:
     """The properties of objects used as dictionaries: KEY, the label the string node that is the key."""
-    name = int(raw.strings.index(pa.scalar("properties", pa.large_string())).as_py())
-    edges = np.flatnonzero((raw.edge_kinds == raw.edge_type("internal")) & (raw.labels == name))
-    edges = edges[raw.types[raw.targets[edges]] == raw.node_type("array")]
-    owners = np.searchsorted(raw.offsets, edges, side="right") - 1
-    plain = int(raw.strings.index(pa.scalar("Object", pa.large_string())).as_py())
-    owners = owners[(raw.types[owners] == raw.node_type("object")) & (raw.names[owners] == plain)]
     if not len(owners):
         return
     strings = np.flatnonzero(raw.types == raw.node_type("string"))
@@ -98,7 +113,22 @@ def _dictionaries(raw: RawHeap, kinds: np.ndarray, labels: np.ndarray) -> None:
         here = here[kinds[here] == EdgeKind.ATTRIBUTE]
         if len(here) >= DICTIONARY:
             kinds[here] = EdgeKind.KEY
-            labels[here] = node_of[raw.labels[here]]
+            labels[here] = node_of[labels[here]]
+
+
+@compiled
+def _edges_of(edge_kinds, labels, kind, label):
+    count = 0
+    for e in range(edge_kinds.size):
+        if edge_kinds[e] == kind and labels[e] == label:
+            count += 1
+    found = np.empty(count, np.int64)
+    count = 0
+    for e in range(edge_kinds.size):
+        if edge_kinds[e] == kind and labels[e] == label:
+            found[count] = e
+            count += 1
+    return found
 
 
 @compiled
@@ -120,7 +150,7 @@ def _numeric(offsets, data):
 
 
 @compiled
-def _entries(offsets, targets, edge_labels, sizes, numbers, nodes, stride, word, kinds, labels):
+def _entries(offsets, targets, sizes, numbers, nodes, stride, word, kinds, labels):
     for node in nodes:
         # The edges are named by the field they leave from, counted without the header.
         buckets = (sizes[node] // word - 2 - 3) // (1 + 2 * stride)
@@ -128,9 +158,9 @@ def _entries(offsets, targets, edge_labels, sizes, numbers, nodes, stride, word,
         key = np.int32(-1)
         key_at = np.int64(-1)
         for e in range(offsets[node], offsets[node + 1]):
-            if kinds[e] == 10 or edge_labels[e] >= numbers.size:
+            if kinds[e] == 10 or not 0 <= labels[e] < numbers.size:
                 continue
-            field = numbers[edge_labels[e]]
+            field = numbers[labels[e]]
             if field < first:
                 continue
             role = (field - first) % stride
