@@ -52,6 +52,16 @@ def main() -> None:
         if error.advice:
             _err.print(escape(_safe(error.advice)), highlight=False)
         sys.exit(3)
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] == "forensics":
+            raise
+        # An editable installation whose source has moved on.
+        _err.print(f"[bold red]error:[/] {escape(str(error.name))} is not installed.", highlight=False)
+        _err.print(
+            "Install this version's dependencies: `pip install .` in the clone; make does so by itself.",
+            highlight=False,
+        )
+        sys.exit(3)
     except KeyboardInterrupt:
         _err.print("interrupted")
         sys.exit(130)

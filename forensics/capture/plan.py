@@ -16,6 +16,7 @@ from forensics.capture.runtimes import Runtime
 from forensics.capture.table import duration, html_table, size, text_table
 from forensics.capture.targets import Target, inspect, look_at
 from forensics.errors import CaptureError
+from forensics.units import count
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -75,7 +76,7 @@ class Plan:
     def _title(self) -> str:
         target = self.target
         what = f"{target.name}, {target.runtime.capitalize()} {target.version}"
-        return f"A capture of process {target.pid} ({what}), {self.snapshots} snapshots"
+        return f"A capture of process {target.pid} ({what}), {count(self.snapshots, 'snapshot')}"
 
     def _facts(self) -> list[list[str]]:
         where = "in the process itself" if self.in_place else "in a forked child"

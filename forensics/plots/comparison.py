@@ -16,7 +16,7 @@ __all__ = ["before_after"]
 
 
 def before_after(verification: Any, limit: int = 20) -> go.Figure:
-    """A ``Verification`` as bars: retained MiB on the left, growth in MiB a minute with its interval on the right.
+    """A ``Verification`` as bars: retained MiB above, growth in MiB a minute with its interval below.
 
     More than ``limit`` causes: the ones that kept most.
     """
@@ -24,10 +24,10 @@ def before_after(verification: Any, limit: int = 20) -> go.Figure:
         :limit
     ]
     causes.reverse()  # plotly draws the first row at the bottom
-    names = [hover(_short(cause.path)) for cause in causes]
+    names = [_at_its_joint(_short(cause.path)) for cause in causes]
     figure = make_subplots(
-        rows=1, cols=2, shared_yaxes=True, horizontal_spacing=0.06,
-        subplot_titles=("retained in the last snapshot", "growth, with its 95 % interval"),
+        rows=2, cols=1, vertical_spacing=0.3 if len(causes) < 4 else 0.12,
+        subplot_titles=("retained at the end", "growth"),
     )  # fmt: skip
     for moment, colour in (("after", GOOD.light), ("before", BAD.light)):
         kept = [getattr(cause, f"retained_{moment}") for cause in causes]
@@ -55,15 +55,18 @@ def before_after(verification: Any, limit: int = 20) -> go.Figure:
                 f"<br>Verdict: {hover(cause.verdict)}."
                 for cause, rate in zip(causes, rates, strict=True)
             ],
-            row=1, col=2,
+            row=2, col=1,
         )  # fmt: skip
-    style(figure, f"Before and after: {hover(verification.verdict)}", height=max(300, 170 + 74 * len(causes)))
+    style(figure, f"Before and after: {hover(verification.verdict)}", height=320 + 100 * len(causes))
     figure.update_layout(
         barmode="group", bargap=0.35, margin={"t": 96, "l": 16}, legend={"traceorder": "reversed"}
     )
-    figure.update_layout(title={"y": 0.97, "yanchor": "top"})
+    figure.update_layout(title={"y": 0.97, "yanchor": "top", "xref": "container", "x": 0.02})
     figure.update_xaxes(title="MiB", rangemode="tozero", row=1, col=1)
-    figure.update_xaxes(title="MiB a minute", row=1, col=2)
+    figure.update_xaxes(title="MiB a minute", row=2, col=1)
+    # Above the left end of its bars, where a phone has room for it too.
+    figure.update_annotations(x=0, xanchor="left", font_size=13)
+    figure.update_xaxes(title_font_size=13)
     return figure
 
 
@@ -78,3 +81,9 @@ def _reach(low: float | None, high: float | None) -> float | None:
 def _short(path: str, limit: int = 44) -> str:
     text = plain(path)
     return text if len(text) <= limit else f"{text[:14]}…{text[-(limit - 15) :]}"
+
+
+def _at_its_joint(path: str) -> str:
+    """A long path in two lines, so that the bars have room on a phone; safe for plotly."""
+    head, dot, name = path.rpartition(".")
+    return f"{hover(head + dot)}<br>{hover(name)}" if len(path) > 14 and head and name else hover(path)

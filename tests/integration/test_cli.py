@@ -245,3 +245,19 @@ def test_capture_watches_and_says_what_the_series_is(forensics: Forensics, tmp_p
     assert taken.code == 0
     assert re.search(r"^growth +cannot tell yet, watch for \d+ seconds in all$", taken.out, re.MULTILINE)
     assert forensics("show", folder, "--json").json["growth"]["watch_for"] >= 30
+
+
+def test_a_dependency_that_is_not_installed_is_named(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], captures: Path
+) -> None:
+    """As after an update of the clone, before ``make`` was run again."""
+    from forensics import cli
+
+    monkeypatch.setitem(sys.modules, "xxhash", None)
+    monkeypatch.delitem(sys.modules, "forensics.heap.results", raising=False)
+    monkeypatch.setattr(sys, "argv", ["forensics", "findings", str(captures / "leaking")])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    said = " ".join(capfd.readouterr().err.split())
+    assert ended.value.code == 3
+    assert "xxhash is not installed. Install this version's dependencies" in said

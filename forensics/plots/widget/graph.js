@@ -142,7 +142,7 @@ function stylesheet(palette, narrow) {
       width: "data(width)", "line-color": tone("muted"), "target-arrow-color": tone("muted"), opacity: 0.8,
       "target-arrow-shape": "triangle", "arrow-scale": 0.9, "curve-style": "bezier", label: "data(caption)",
       color: tone("muted"), "font-size": 11, "font-family": "system-ui, sans-serif", "text-wrap": "ellipsis", "text-max-width": 130,
-      "text-background-color": tone("paper"), "text-background-opacity": 0.85 } },
+      "text-background-color": tone("paper"), "text-background-opacity": 1 } },
   ];
 }
 
