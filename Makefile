@@ -54,6 +54,7 @@ test: lint
 
 captures: $(VENV)/.installed
 	$(BIN)/python -m forensics.specimens.captures captures
+	$(BIN)/python -m forensics.specimens.profile_captures captures
 
 bench: $(VENV)/.installed-test
 	@set -e; for benchmark in $$(ls tests/benchmarks/*.py); do \
