@@ -136,7 +136,9 @@ def test_plan_and_targets_know_it_and_touch_nothing():
     with started() as program:
         plan = fx.plan(program.pid, snapshots=3)
         assert plan.allowed and plan.way == "inspector" and plan.cost.pause_seconds > 0
-        assert "Node" in str(plan)
+        assert "Node" in str(plan) and "--census" in str(plan) and "--census" in plan._repr_html_()
+        pauses = [each.pause_seconds for each in plan.degrees]
+        assert len(pauses) == 4 and pauses == sorted(pauses) and pauses[-1] == plan.cost.pause_seconds
         target = next(each for each in fx.targets() if each.pid == program.pid)
         assert target.open_ways == ("inspector",)
         assert listening(program.pid) == set()
