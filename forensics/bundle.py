@@ -183,12 +183,8 @@ class Bundle:
         try:
             manifest = json.loads((path / MANIFEST).read_text())
             version = int(manifest["format_version"])
-        except FileNotFoundError:
-            raise BundleError(
-                f"{path} is not a capture: it has no {MANIFEST}.",
-                advice="Give the folder that `forensics capture … --to FOLDER` made.",
-                path=str(path),
-            ) from None
+        except (FileNotFoundError, NotADirectoryError):
+            raise _no_capture(path) from None
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise BundleError(
                 f"{path / MANIFEST} cannot be read as a manifest: {error}.",
@@ -272,3 +268,19 @@ def sha256(file: Path) -> str:
     """The SHA-256 of a file, hexadecimal."""
     with file.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _no_capture(path: Path) -> BundleError:
+    """What was given instead of a capture, and what to give."""
+    made = "Give the folder that `forensics capture … --to FOLDER` made."
+    if path.is_file():
+        found = f"{path} is not a capture, which is a folder, but a file."
+        made = f"{made} A file that another tool wrote: `forensics import {path.name} --to FOLDER` first."
+    elif not path.exists():
+        found = f"{path} is not a capture: there is no such folder."
+    else:
+        found = f"{path} is not a capture: it has no {MANIFEST}."
+        within = sorted(each.parent.name for each in path.glob(f"*/{MANIFEST}"))
+        if within:
+            made = f"There are captures in it; give one of them: {', '.join(within[:8])}."
+    return BundleError(found, advice=made, path=str(path))

@@ -22,6 +22,7 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeEl
 import forensics as fx
 from forensics.errors import ForensicsError
 from forensics.findings import SEVERITIES
+from forensics.tables import fold_lines
 
 app = typer.Typer(
     name="forensics",
@@ -168,7 +169,7 @@ def show(
         growth = opened.growth and opened.growth.to_dict()
         _json({"manifest": opened.manifest, "growth": growth, **found})
         return
-    _print(str(opened))
+    _print(fold_lines(str(opened)))
     for _, highlight in opened.highlights(limit):
         _print(f"\n{highlight}")
 
@@ -219,7 +220,7 @@ def findings(
     if as_json:
         _print(judged.to_json())
     else:
-        _print(str(judged))
+        _print(fold_lines(str(judged)))
     if fail_on is not None and judged.at_least(fail_on):  # type: ignore[arg-type]
         raise typer.Exit(1)
 
@@ -232,7 +233,10 @@ def verify(
 ) -> None:
     """Did the fix work: numbers and a verdict; exit 1 if not."""
     verification = fx.verify(before, after)
-    _say(verification, as_json)
+    if as_json:
+        _json(verification.to_dict())
+    else:
+        _print(fold_lines(str(verification)))
     if not verification.fixed:
         raise typer.Exit(1)
 
@@ -287,7 +291,7 @@ def _version(
 def _say(result: Any, as_json: bool) -> None:
     """Print a result: its JSON form, or its text repr."""
     if not as_json:
-        _print(result.to_string(index=False) if hasattr(result, "to_string") else str(result))
+        _print(_text(result))
     elif hasattr(result, "to_dict") and not hasattr(result, "to_string"):
         _json(result.to_dict())
     elif hasattr(result, "manifest"):
@@ -295,6 +299,13 @@ def _say(result: Any, as_json: bool) -> None:
         _json({"folder": str(result.folder), **result.manifest, "growth": growth})
     else:
         _json(_records(result))
+
+
+def _text(result: Any) -> str:
+    if hasattr(result, "to_string"):
+        return str(result.to_string(index=False))
+    # Tables keep to the terminal's width by themselves, and a tree's lines are not broken.
+    return fold_lines(str(result)) if isinstance(result, fx.Capture) else str(result)
 
 
 def _records(result: Any) -> Any:

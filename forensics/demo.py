@@ -27,6 +27,7 @@ from rich.progress import (
 from rich.text import Text
 
 import forensics as fx
+from forensics import units
 from forensics.errors import BundleError
 from forensics.findings import Finding, Findings
 from forensics.specimens.load import Load, LoadResult
@@ -170,13 +171,13 @@ def _first(findings: Findings) -> Finding:
 
 def _tell_finding(finding: Finding, load: LoadResult, console: Console) -> None:
     growth = finding.growth
-    rate = f", {_bytes(growth.bytes_per_second)}/s" if growth.bytes_per_second else ""
+    rate = f", {units.size(growth.bytes_per_second)}/s" if growth.bytes_per_second else ""
     source = finding.dynamodb
     rows = [
         ("held by", f"{finding.retainer.path} ({finding.retainer.kind})"),
         ("in", f"{finding.retainer.file}:{finding.retainer.line}"),
         ("fetched by", f"{source.operation} on table {source.table}" if source else "no DynamoDB call"),
-        ("retained", f"{_bytes(finding.retained_bytes)} in {finding.objects} elements"),
+        ("retained", f"{units.size(finding.retained_bytes)} in {finding.objects} elements"),
         ("growth", f"{growth.shape}{rate}"),
         ("what to do", finding.remediation.summary),
         ("load", str(load)),
@@ -204,14 +205,6 @@ def _tell_verdict(result: DemoResult, console: Console) -> None:
         (result.mended, "the capture of the mended one"),
     ):
         console.print(Text(f"{path}  {what}"), soft_wrap=True)
-
-
-def _bytes(count: float) -> str:
-    for unit in ("B", "kB", "MB"):
-        if abs(count) < 1000:
-            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
-        count /= 1000
-    return f"{count:.1f} GB"
 
 
 class _LoadCount(ProgressColumn):

@@ -299,9 +299,13 @@ class Capture:
         yield "dynamodb", self.recognised
 
     def _highlights_of_profiles(self, limit: int) -> Iterator[tuple[str, Any]]:
-        from forensics.profiles.tables import ByHandler, WaitingGoroutines
+        from forensics.profiles.naming import operations_of
+        from forensics.profiles.tables import ByHandler, ByPlace, WaitingGoroutines
 
         if self.memory_profiles:
+            hints = operations_of(self.responses, self.sources)
+            yield "places", ByPlace.of(self.memory_profiles[-1], hints, limit)
+        if self.memory_profiles and self.runtime in ("go", "rust"):
             yield "handlers", ByHandler.of(self.memory_profiles, limit)
         if self.goroutines:
             yield "goroutines", WaitingGoroutines.of(self.goroutines, self.goroutine_text, limit)

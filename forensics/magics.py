@@ -15,8 +15,8 @@ import pandas as pd
 from IPython import get_ipython
 from IPython.core.magic import Magics, line_magic, magics_class
 
+from forensics import units
 from forensics.escape import plain
-from forensics.plots import units
 
 __all__ = ["HeapMagics", "load_ipython_extension"]
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,6 +10,8 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
+from forensics import tables, units
+from forensics.escape import html_text
 from forensics.findings import Finding
 from forensics.rules.engine import judge
 from forensics.rules.evidence import Evidence
@@ -41,8 +42,10 @@ class Rate:
     def __str__(self) -> str:
         if self.bytes_per_second is None:
             return "unknown"
-        rate = f"{self.bytes_per_second:,.0f} B/s"
-        return rate if self.low is None else f"{rate} ({self.low:,.0f} … {self.high:,.0f})"
+        rate = units.rate(self.bytes_per_second)
+        if self.low is None or self.high is None or (self.low == self.high == self.bytes_per_second):
+            return rate
+        return f"{rate} ({units.size(self.low * 60)} … {units.size(self.high * 60)})"
 
 
 @dataclass(frozen=True)
@@ -144,34 +147,28 @@ class Verification:
             lines.append(f"  {cause.verdict:<12} {cause.path} ({cause.rule}): {cause.reason}")
             lines.append(f"               growth {cause.before} → {cause.after}")
             lines.append(
-                f"               retained {cause.retained_before:,} → {cause.retained_after:,} bytes"
+                f"               retained {units.size(cause.retained_before)} → {units.size(cause.retained_after)}"
             )
         return "\n".join([*lines, *(f"  {each}" for each in self.advice)])
 
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
-        cells = (
+        columns = ("verdict", "cause", "growth before", "growth after", "retained", "reason")
+        rows = [
             (
                 cause.verdict,
                 f"{cause.path} ({cause.rule})",
                 str(cause.before),
                 str(cause.after),
-                f"{cause.retained_before:,} → {cause.retained_after:,} bytes",
+                f"{units.size(cause.retained_before)} → {units.size(cause.retained_after)}",
                 cause.reason,
             )
             for cause in self.causes
-        )
-        rows = "".join(
-            "<tr>" + "".join(f"<td>{html.escape(each)}</td>" for each in row) + "</tr>" for row in cells
-        )
-        head = "".join(
-            f"<th>{name}</th>"
-            for name in ("verdict", "cause", "growth before", "growth after", "retained", "reason")
-        )
-        said = html.escape(f"{self.before} → {self.after}: {self.verdict}")
-        advice = "".join(f"<p>{html.escape(each)}</p>" for each in self.advice)
-        return f"<p><strong>{said}</strong></p><table><tr>{head}</tr>{rows}</table>{advice}"
+        ]
+        said = f"{self.before} → {self.after}: {self.verdict}"
+        advice = "".join(f"<p>{html_text(each)}</p>" for each in self.advice)
+        return tables.html_table(columns, rows, caption=said) + advice
 
 
 def _rate_dict(rate: Rate) -> dict[str, float | None]:

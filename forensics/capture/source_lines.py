@@ -325,12 +325,27 @@ class LinesOf(ast.NodeVisitor):
             elif keyword.arg == "RequestItems" and isinstance(keyword.value, ast.Dict):
                 names = [self._text(key) for key in keyword.value.keys if key is not None]
                 table = next((name for name in names if name), None)
+            elif keyword.arg in ("TransactItems", "TransactStatements", "Statements"):
+                table = self._table_within(keyword.value)
         if method == "Table":
             table = self._text(node.args[0])
         elif table is None and isinstance(node.func, ast.Attribute):
             table = self._table_of(node.func.value)
         said = [operation, f'TableName="{table}"' if table else "", f'IndexName="{index}"' if index else ""]
         self._add("call", method, node.lineno, " ".join(word for word in said if word))
+
+    def _table_within(self, node: ast.AST) -> str | None:
+        """The table that the parts of a transaction or a batch of statements name first."""
+        for inner in ast.walk(node):
+            if not isinstance(inner, ast.Dict):
+                continue
+            for key, value in zip(inner.keys, inner.values, strict=True):
+                word, text = self._text(key), self._text(value)
+                if word == "TableName" and text:
+                    return text
+                if word == "Statement" and (found := _STATEMENT_TABLE.search(text or "")):
+                    return found.group(1)
+        return None
 
     def _table_of(self, receiver: ast.AST) -> str | None:
         if isinstance(receiver, ast.Call):

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from forensics import units
 from forensics.dynamodb.rooms import Room
 from forensics.dynamodb.vocabulary import FINDING_KIND, Kind
 from forensics.errors import GraphError
@@ -131,7 +132,9 @@ class ReferenceChains:
             again = " (above)" if number in seen and children.get(number) else ""
             how_many = f"{node.objects:,} × " if node.objects > 1 else ""
             lead = f"{label} → " if label else ""
-            lines.append(f"{'  ' * depth}{lead}{how_many}{node.label}  {node.retained_bytes:,} bytes{again}")
+            lines.append(
+                f"{'  ' * depth}{lead}{how_many}{node.label}  {units.size(node.retained_bytes)}{again}"
+            )
             if number in seen:
                 return
             seen.add(number)

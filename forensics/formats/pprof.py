@@ -177,11 +177,23 @@ def _origin(path: Path, profile: Any, types: list[str], strings: list[str]) -> O
         file=path.name,
         start=start,
         end=start + profile.duration_nanos / 1e9 if start and profile.duration_nanos > 0 else start,
-        sampling_period=profile.period if profile.period > 0 else None,
+        sampling_period=profile.period if profile.period > 0 else _period_of_jemalloc(profile, types),
         stacks_are="references" if references else "allocations",
         facts={"sample_types": tuple(types)},
         notes=tuple(notes),
     )
+
+
+def _period_of_jemalloc(profile: Any, types: list[str]) -> int | None:
+    """The sampling period of a profile that jemalloc_pprof wrote, which leaves it out; None for others.
+
+    It unsamples each block of ``size`` bytes to size / (1 - exp(-size / period)), which is a period at least: the
+    lightest stack tells it, and jemalloc's periods are powers of two.
+    """
+    if types != ["inuse_space"]:
+        return None
+    weights = [sample.value[0] for sample in profile.sample if sample.value and sample.value[0] > 0]
+    return 1 << (min(weights).bit_length() - 1) if weights else None
 
 
 register(Loader("pprof", "Go, jemalloc_pprof, grf", (".pb.gz", ".pprof", ".pb", ".prof"), recognises, load))

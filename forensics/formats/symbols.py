@@ -17,6 +17,7 @@ from typing import Any
 
 from forensics.errors import FormatError
 from forensics.formats.bounded import read_bounded
+from forensics.formats.rust_names import is_rust, whole_names
 from forensics.profiles.model import AllocationProfile
 
 #: addr2line reads the debugging information of a large program in some seconds
@@ -82,8 +83,9 @@ def _names(tool: str, pid: int, addresses: Sequence[int]) -> dict[int, Lines]:
             f"{done.stderr.strip()[:200]}.",
             advice="See that the program still lies where it was started from, with its debugging information.",
         )
+    rust = is_rust(answers)
     return {
-        address: lines
+        address: whole_names(lines) if rust else lines
         for address, lines in zip(inside, answers, strict=True)
         if any(name != "??" for name, _, _ in lines)
     }

@@ -150,7 +150,9 @@ class Writer:
             return Piece(f"context of {name}", 0, "contextvar", own=False, anew=True)
         if kind == RootKind.NATIVE:
             return Piece(f"native code → {graph.type_name(first)}", 0, "native", own=False, anew=True)
-        return Piece(name, 0, "module-variable" if kind == RootKind.MODULES else "native", anew=True)
+        if kind == RootKind.MODULES:
+            return Piece(name, 0, "module-variable", own=False, anew=True)
+        return Piece(name, 0, "native", anew=True)
 
     # -- one reference -------------------------------------------------------------------------------------------
 

@@ -409,9 +409,10 @@ class HeapGraph:
 
     def populations(self) -> np.ndarray:
         """int32[n], read-only: how many elements a container holds; 0 for what is no container."""
-        from .population import populations
+        from .population import Populations
 
-        return self._once("populations", lambda: populations(self))
+        limits = {"counts": (np.int32, len(self), 0, 1 << 31)}
+        return self._kept("populations", limits, lambda: Populations.of(self), Populations).counts
 
     def shapes(self) -> Shapes:
         """The shape of every object: dicts with the same keys are of one shape."""

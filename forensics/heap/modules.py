@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 #: "agent": what a capture itself brought into the process.
 Origin = Literal["application", "library", "stdlib", "agent"]
-_INSTALLED = ("/site-packages/", "/dist-packages/", "\\site-packages\\", "<frozen", "<string>")
+_INSTALLED = ("/site-packages/", "/dist-packages/", "\\site-packages\\", "<frozen")
 _OURS = "forensics"
 #: The agent as a capture brings it in, and as a service imports it itself.
 INJECTED_AGENT = "_forensics_agent"
@@ -82,7 +82,10 @@ def _namespaces(graph: HeapGraph, names: dict[int, str]) -> dict[int, int]:
 
 
 def _files(graph: HeapGraph, namespaces: dict[int, int]) -> dict[int, str]:
-    """The file that most functions with this module's globals come from, by module object."""
+    """The file that most functions with this module's globals come from, by module object.
+
+    What was generated (``<string>``: the methods of dataclasses and named tuples) came from no file.
+    """
     labels = graph.slot_labels()
     if not {"__globals__", "__code__"} <= labels.keys() or not graph.code.num_rows:
         return {}
@@ -98,9 +101,13 @@ def _files(graph: HeapGraph, namespaces: dict[int, int]) -> dict[int, str]:
     files = graph.code.column("file").to_pylist()
     votes: dict[int, Counter[str]] = {}
     for space, row in zip(graph.targets[to_globals].tolist(), rows.tolist(), strict=True):
-        if row >= 0 and space in namespaces and files[row]:
+        if row >= 0 and space in namespaces and files[row] and not _generated(files[row]):
             votes.setdefault(namespaces[space], Counter())[files[row]] += 1
     return {module: count.most_common(1)[0][0] for module, count in votes.items()}
+
+
+def _generated(file: str) -> bool:
+    return file.startswith("<") and not file.startswith("<frozen")
 
 
 def _origins(names: dict[int, str], files: dict[int, str]) -> dict[str, Origin]:

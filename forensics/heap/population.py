@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -39,19 +39,24 @@ _NEVER = (
 MOST_HOLDERS = 4
 
 
-def populations(graph: HeapGraph) -> np.ndarray:
-    """int32[n]: the number of elements for containers, 0 for anything else (and for namespaces)."""
-    types = graph.type_names.to_pylist()
-    never = np.array([name in _NEVER or name.endswith("Meta") for name in types] or [False])
-    return frozen(
-        _count(
+class Populations(NamedTuple):
+    """How many elements every object holds: int32[n], read-only, 0 for what is no container, and for namespaces."""
+
+    counts: np.ndarray
+
+    @classmethod
+    def of(cls, graph: HeapGraph) -> Populations:
+        """Look at every reference once."""
+        types = graph.type_names.to_pylist()
+        never = np.array([name in _NEVER or name.endswith("Meta") for name in types] or [False])
+        counts = _count(
             graph.offsets,
             frozen(graph.kinds),
             frozen(graph.types),
             frozen(never),
             frozen(graph.namespace_mask()),
         )
-    )
+        return cls(frozen(counts))
 
 
 def elements_of(graph: HeapGraph, i: int) -> np.ndarray:

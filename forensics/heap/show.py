@@ -1,14 +1,13 @@
-"""How results look: the same table as text for a terminal and as HTML for a notebook.
-
-Everything that comes out of a heap is hostile text: it is escaped here, once, for both.
-"""
+"""How results look: the same table as text for a terminal and as HTML for a notebook."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from forensics import tables
 from forensics.escape import html_text, plain
+from forensics.units import size as size_text
 
 if TYPE_CHECKING:
     from .census import Census
@@ -21,60 +20,18 @@ if TYPE_CHECKING:
     from .waste import Waste
     from .what_if import WhatIf
 
-_WIDEST = 72
 _ROWS = 40
 
 
-def size_text(count: float) -> str:
-    """``3.4 MB``; decimal units, as the memory limit of a container is given."""
-    sign, count = ("-", -count) if count < 0 else ("", count)
-    for unit in ("B", "kB", "MB", "GB"):
-        if count < 1000:
-            return f"{sign}{count:.0f} {unit}" if unit == "B" else f"{sign}{count:.1f} {unit}"
-        count /= 1000
-    return f"{sign}{count:.1f} TB"
-
-
 def text_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
-    """A table in fixed width; numbers stand right."""
-    cells = [[plain(cell, _WIDEST) for cell in row] for row in rows]
-    widths = [max(len(name), *(len(row[k]) for row in cells), 0) for k, name in enumerate(columns)]
-    right = [bool(rows) and all(_is_number(row[k]) for row in rows) for k in range(len(columns))]
-    lines = [plain(title), ""]
-    for line in [list(columns), ["-" * width for width in widths], *cells]:
-        parts = [
-            cell.rjust(width) if to_right else cell.ljust(width)
-            for cell, width, to_right in zip(line, widths, right, strict=True)
-        ]
-        lines.append("  ".join(parts).rstrip())
-    return "\n".join(lines)
-
-
-#: A cell of no more characters than this is not broken into lines.
-UNBROKEN = 32
+    """A title and a table below it; no table where there are no rows."""
+    table = tables.text_table(columns, rows, ruled=True) if rows else ""
+    return f"{plain(title)}\n\n{table}".rstrip()
 
 
 def html_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
-    """The same table as HTML; style comes from the notebook."""
-    head = "".join(f"<th style='text-align:left'>{html_text(name)}</th>" for name in columns)
-    body = []
-    for row in rows:
-        cells = []
-        for cell in row:
-            side = "right" if _is_number(cell) else "left"
-            # Numbers and short words stay on one line: a table that is too wide is scrolled.
-            wrap = "nowrap" if len(str(cell)) <= UNBROKEN else "normal"
-            cells.append(f"<td style='text-align:{side};white-space:{wrap}'>{html_text(cell, 200)}</td>")
-        body.append(f"<tr>{''.join(cells)}</tr>")
-    return (
-        f"<div><p><b>{html_text(title)}</b></p><table><thead><tr>{head}</tr></thead>"
-        f"<tbody>{''.join(body)}</tbody></table></div>"
-    )
-
-
-def _is_number(cell: object) -> bool:
-    text = str(cell)
-    return text[:1].isdigit() or (text[:1] in "-+" and text[1:2].isdigit())
+    """The same as HTML."""
+    return tables.html_table(columns, rows, caption=title) if rows else f"<p><b>{html_text(title)}</b></p>"
 
 
 # -- one function for each kind of result, shared by text and HTML -----------------------------------------------
@@ -148,6 +105,8 @@ def _what_if(what_if: WhatIf) -> tuple[str, list[str], list[list[str]]]:
         f"Without {', '.join(what_if.cuts)}: {size_text(what_if.freed_bytes)} in {what_if.freed_objects:,} "
         f"objects would go"
     )
+    if not what_if.still_held:
+        title += "; nothing else holds any of it"
     rows = [[size_text(held.bytes), held.retainer.path, held.path.expression] for held in what_if.still_held]
     return title, ["bytes that stay", "held by", "for example"], rows
 
@@ -217,13 +176,18 @@ def waste_html(waste: Waste) -> str:
     return html_table(*_waste(waste))
 
 
+def _course(said: Sequence[str]) -> str:
+    """``46 → 73 → 92``; what stayed the same is said once."""
+    return said[0] if len(set(said)) == 1 else " → ".join(said)
+
+
 def _diff(diff: HeapDiff) -> tuple[str, list[str], list[list[str]]]:
     title = f"{diff.snapshots} snapshots: {len(diff.growing)} of {len(diff.holders)} holders grow"
     columns = ["shape", "confidence", "elements", "bytes", "held by", "new elements"]
     rows = [
         [
-            series.shape, f"{series.confidence:.2f}", " → ".join(f"{count:,}" for count in series.elements),
-            " → ".join(size_text(count) for count in series.bytes), series.path,
+            series.shape, f"{series.confidence:.2f}", _course([f"{count:,}" for count in series.elements]),
+            _course([size_text(count) for count in series.bytes]), series.path,
             ", ".join(f"{count:,} × {shape}" for shape, count in series.new_element_types),
         ]
         for series in diff.holders[:_ROWS]

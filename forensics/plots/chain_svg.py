@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import itertools
 
+from forensics import units
 from forensics.dynamodb.chains import ChainEdge, ChainNode, ReferenceChains
 from forensics.escape import html_text, plain
-from forensics.plots import chain_graph, layout, units
+from forensics.plots import chain_graph, layout
 from forensics.plots.palette import css_variables
 
 WIDTH, HEIGHT, GAP_X, GAP_Y, MARGIN, BEND = 268, 62, 26, 46, 10, 12

@@ -7,17 +7,21 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from forensics import units
 from forensics.escape import html_text
-from forensics.plots import units
 from forensics.plots.palette import SEQUENCE, css_variables
 
 __all__ = ["Bar", "Line", "bars_svg", "lines_svg"]
 
-WIDTH, HEIGHT = 560, 250
-LEFT, RIGHT, TOP, BOTTOM = 58, 16, 14, 42
+#: Each chart is drawn for a wide and for a narrow place, in pixels; the page shows the one that fits.
+WIDE, NARROW = 560, 350
+HEIGHT = 262
+LEFT, RIGHT, TOP, BOTTOM = 58, 16, 26, 42
+#: Pixels that ``snapshot 0`` needs above a mark.
+LABEL = 64
 
 STYLE = (
     f"<style>.fx-chart{{{css_variables()}font-family:system-ui,-apple-system,'Segoe UI',sans-serif;"
@@ -25,6 +29,8 @@ STYLE = (
     "[data-jp-theme-light=false] .fx-chart{color-scheme:dark}"
     "[data-jp-theme-light=true] .fx-chart{color-scheme:light}"
     ".fx-chart text{fill:var(--fx-muted);font-size:11.5px}.fx-chart .strong{fill:var(--fx-ink)}"
+    ".fx-fluid{container-type:inline-size}.fx-narrow{display:none}"
+    f"@container (max-width:{WIDE - 120}px){{.fx-wide{{display:none}}.fx-narrow{{display:block}}}}"
     ".fx-chart .grid{stroke:var(--fx-line)}.fx-chart .mark{stroke:var(--fx-muted);stroke-dasharray:3 3}"
     "@media print{.fx-chart{color-scheme:light}}</style>"
 )
@@ -54,13 +60,28 @@ class Bar:
 def lines_svg(lines: Sequence[Line], *, title: str, marks: Sequence[float] = ()) -> str:
     """Series over time; x in seconds, y in MiB from zero; ``marks`` are moments (snapshots), in seconds."""
     lines = [line for line in lines if any(not math.isnan(value) for value in line.n_bytes)]
-    if not lines:
-        return ""
+    return _fluid(lambda width: _lines(lines, title, marks, width)) if lines else ""
+
+
+def bars_svg(bars: Sequence[Bar], *, title: str) -> str:
+    """Horizontal bars, the longest first, name above each; lengths in proportion, numbers written out."""
+    return _fluid(lambda width: _bars(bars, title, width)) if bars else ""
+
+
+def _fluid(draw: Callable[[int], str]) -> str:
+    """The chart for a wide place and for a narrow one: shrunk to a phone, its text could not be read."""
+    wide, narrow = draw(WIDE), draw(NARROW)
+    return (
+        f'<div class="fx-fluid"><div class="fx-wide">{wide}</div><div class="fx-narrow">{narrow}</div></div>'
+    )
+
+
+def _lines(lines: Sequence[Line], title: str, marks: Sequence[float], width: int) -> str:
     last = max([second for line in lines for second in line.seconds] + list(marks)) or 1.0
     highest = max(value for line in lines for value in line.n_bytes if not math.isnan(value)) or 1.0
     steps = _ticks(units.mib(highest))
     top = max(steps[-1], units.mib(highest))
-    wide, high = WIDTH - LEFT - RIGHT, HEIGHT - TOP - BOTTOM
+    wide, high = width - LEFT - RIGHT, HEIGHT - TOP - BOTTOM
 
     def x(second: float) -> float:
         return LEFT + wide * second / last
@@ -68,13 +89,14 @@ def lines_svg(lines: Sequence[Line], *, title: str, marks: Sequence[float] = ())
     def y(n_bytes: float) -> float:
         return TOP + high * (1 - units.mib(n_bytes) / top)
 
-    legend_rows = math.ceil(len(lines) / 2)
+    columns = 2 if width == WIDE else 1
+    legend_rows = math.ceil(len(lines) / columns)
     height = HEIGHT + 18 * legend_rows
-    parts = _opening(title, height, _lines_in_words(lines))
+    parts = _opening(title, width, height, _lines_in_words(lines))
     for step in steps:
         level = y(step * units.MIB)
         parts.append(
-            f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{level:.1f}" y2="{level:.1f}"/>'
+            f'<line class="grid" x1="{LEFT}" x2="{width - RIGHT}" y1="{level:.1f}" y2="{level:.1f}"/>'
         )
         parts.append(f'<text x="{LEFT - 7}" y="{level + 4:.1f}" text-anchor="end">{step:g}</text>')
     for second in _ticks(last):
@@ -86,12 +108,14 @@ def lines_svg(lines: Sequence[Line], *, title: str, marks: Sequence[float] = ())
     parts.append(
         f'<text transform="translate(13 {TOP + high / 2}) rotate(-90)" text-anchor="middle">MiB</text>'
     )
+    apart = min((x(b) - x(a) for a, b in itertools.pairwise(marks)), default=LABEL)
+    words = "snapshot" if apart >= LABEL else ""
     for number, second in enumerate(marks):
         parts.append(
             f"<g><title>snapshot {number} after {units.duration(second)}</title>"
             f'<line class="mark" x1="{x(second):.1f}" x2="{x(second):.1f}" y1="{TOP}" y2="{TOP + high}"/>'
-            f'<text x="{x(second) + (-4 if second > last * 0.9 else 4):.1f}" y="{TOP + 9}" '
-            f'text-anchor="{"end" if second > last * 0.9 else "start"}">{number}</text></g>'
+            f'<text x="{x(second):.1f}" y="{TOP - 8}" text-anchor="{_anchor(x(second), width)}">'
+            f"{words} {number}</text></g>"
         )
     for index, line in enumerate(lines):
         colour = SEQUENCE[index % len(SEQUENCE)]
@@ -101,43 +125,45 @@ def lines_svg(lines: Sequence[Line], *, title: str, marks: Sequence[float] = ())
         path = "".join(f"{'L' if i else 'M'}{px:.1f} {py:.1f}" for i, (px, py, _, _) in enumerate(points))
         parts.append(f'<path d="{path}" fill="none" stroke="{colour}" stroke-width="2.2"/>')
         for px, py, second, value in points if len(points) <= 60 else ():
-            words = f"{line.name}: {units.size(value)} after {units.duration(second)}"
+            told = f"{line.name}: {units.size(value)} after {units.duration(second)}"
             parts.append(
-                f'<circle cx="{px:.1f}" cy="{py:.1f}" r="3" fill="{colour}"><title>{html_text(words)}</title></circle>'
+                f'<circle cx="{px:.1f}" cy="{py:.1f}" r="3" fill="{colour}"><title>{html_text(told)}</title></circle>'
             )
-        left, base = LEFT + (index % 2) * wide / 2, HEIGHT + 10 + 18 * (index // 2)
+        left, base = LEFT + (index % columns) * wide / 2, HEIGHT + 10 + 18 * (index // columns)
         parts.append(f'<rect x="{left:.0f}" y="{base - 8}" width="12" height="4" rx="2" fill="{colour}"/>')
         name = html_text(_middle(line.name, 36))
         parts.append(f'<text class="strong" x="{left + 18:.0f}" y="{base - 1}">{name}</text>')
     return "".join([*parts, "</svg>"])
 
 
-def bars_svg(bars: Sequence[Bar], *, title: str) -> str:
-    """Horizontal bars, the longest first, name above each; lengths in proportion, numbers written out."""
-    if not bars:
-        return ""
+def _bars(bars: Sequence[Bar], title: str, width: int) -> str:
     longest = max(bar.n_bytes for bar in bars) or 1
     height = 8 + 42 * len(bars)
     words = "; ".join(f"{bar.name}: {units.size(bar.n_bytes)}" for bar in bars)
-    parts = _opening(title, height, words)
+    parts = _opening(title, width, height, words)
     for index, bar in enumerate(bars):
         top = 4 + 42 * index
-        length = max(2.0, (WIDTH - 4) * bar.n_bytes / longest)
+        length = max(2.0, (width - 4) * bar.n_bytes / longest)
         value = units.size(bar.n_bytes) + (f" · {bar.note}" if bar.note else "")
         parts.append(
             f"<g><title>{html_text(f'{bar.name} keeps {value}')}</title>"
-            f'<text class="strong" x="2" y="{top + 12}">{html_text(_middle(bar.name, 54))}</text>'
-            f'<text x="{WIDTH - 2}" y="{top + 12}" text-anchor="end">{html_text(value)}</text>'
+            f'<text class="strong" x="2" y="{top + 12}">{html_text(_middle(bar.name, width // 11))}</text>'
+            f'<text x="{width - 2}" y="{top + 12}" text-anchor="end">{html_text(value)}</text>'
             f'<rect x="2" y="{top + 19}" width="{length:.1f}" height="12" rx="3" style="fill:{bar.colour}"/></g>'
         )
     return "".join([*parts, "</svg>"])
 
 
-def _opening(title: str, height: float, words: str) -> list[str]:
+def _anchor(place: float, width: int) -> str:
+    """Where the text above a mark stands, so that it does not leave the chart."""
+    return "start" if place < LABEL else "end" if place > width - LABEL / 2 else "middle"
+
+
+def _opening(title: str, width: int, height: float, words: str) -> list[str]:
     identity = f"fx-chart-{next(_counter)}"
     return [
-        f'<svg class="fx-chart" role="img" aria-labelledby="{identity}-t {identity}-d" width="{WIDTH}" '
-        f'height="{height:.0f}" viewBox="0 0 {WIDTH} {height:.0f}" xmlns="http://www.w3.org/2000/svg">',
+        f'<svg class="fx-chart" role="img" aria-labelledby="{identity}-t {identity}-d" width="{width}" '
+        f'height="{height:.0f}" viewBox="0 0 {width} {height:.0f}" xmlns="http://www.w3.org/2000/svg">',
         f'<title id="{identity}-t">{html_text(title)}</title><desc id="{identity}-d">{html_text(words)}</desc>',
         STYLE,
     ]

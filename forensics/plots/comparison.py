@@ -7,8 +7,8 @@ from typing import Any
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
+from forensics import units
 from forensics.escape import hover, plain
-from forensics.plots import units
 from forensics.plots.figure import style
 from forensics.plots.palette import BAD, GOOD
 
@@ -45,7 +45,7 @@ def before_after(verification: Any, limit: int = 20) -> go.Figure:
             x=[_per_minute(rate.bytes_per_second) for rate in rates], y=names, orientation="h", name=moment,
             legendgroup=moment, showlegend=False, marker={"color": colour},
             error_x={
-                "type": "data", "symmetric": False, "thickness": 1.4, "color": "#7a8496",
+                "type": "data", "symmetric": False, "thickness": 1.4, "color": "#757d8c",
                 "array": [_reach(rate.bytes_per_second, rate.high) for rate in rates],
                 "arrayminus": [_reach(rate.low, rate.bytes_per_second) for rate in rates],
             },
@@ -61,7 +61,7 @@ def before_after(verification: Any, limit: int = 20) -> go.Figure:
     figure.update_layout(
         barmode="group", bargap=0.35, margin={"t": 96, "l": 16}, legend={"traceorder": "reversed"}
     )
-    figure.update_layout(title={"y": 0.97, "yanchor": "top"}, legend_y=-0.3)
+    figure.update_layout(title={"y": 0.97, "yanchor": "top"})
     figure.update_xaxes(title="MiB", rangemode="tozero", row=1, col=1)
     figure.update_xaxes(title="MiB a minute", row=1, col=2)
     return figure

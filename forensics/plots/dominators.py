@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 import plotly.graph_objects as go
 
+from forensics import units
 from forensics.escape import hover
-from forensics.plots import units
 from forensics.plots.figure import style
 from forensics.plots.palette import OTHERS, SEQUENCE
 
@@ -77,13 +77,13 @@ def tiles(graph: Any, *, depth: int = 7, min_share: float = 0.004, most: int = 6
 def treemap(graph: Any, **limits: Any) -> go.Figure:
     """Areas in proportion to retained bytes; click to go down, hover for the path."""
     figure = go.Figure(go.Treemap(**_trace(tiles(graph, **limits)), maxdepth=4, pathbar={"thickness": 22}))
-    return _dressed(figure, "Who retains the heap (treemap)")
+    return _dressed(figure, "Who retains the heap (MiB)")
 
 
 def icicle(graph: Any, **limits: Any) -> go.Figure:
     """Widths in proportion to retained bytes, the virtual root above; click to go down, hover for the path."""
     figure = go.Figure(go.Icicle(**_trace(tiles(graph, **limits)), tiling={"orientation": "v"}))
-    return _dressed(figure, "Who retains the heap (dominator tree)")
+    return _dressed(figure, "Dominator tree (retained MiB)")
 
 
 def _dressed(figure: go.Figure, title: str) -> go.Figure:

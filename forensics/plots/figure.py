@@ -15,7 +15,7 @@ def style(figure: go.Figure, title: str, height: int = 380) -> go.Figure:
     Backgrounds are transparent and inks middling, so that one figure reads well in JupyterLab's light and
     dark theme alike: a figure cannot know which one it will be shown in.
     """
-    ink, grid = "#7a8496", "rgba(127,137,152,0.28)"
+    ink, grid = "#757d8c", "rgba(127,137,152,0.28)"
     figure.update_layout(
         title={"text": title, "font": {"size": 16}, "x": 0, "xref": "paper", "xanchor": "left"},
         font={"family": "system-ui, -apple-system, 'Segoe UI', sans-serif", "size": 13, "color": ink},
@@ -25,8 +25,13 @@ def style(figure: go.Figure, title: str, height: int = 380) -> go.Figure:
         height=height,
         margin={"l": 64, "r": 24, "t": 56, "b": 52},
         hoverlabel={"align": "left", "namelength": 0},
-        legend={"orientation": "h", "y": -0.2, "x": 0},
+        # In the figure's own measure: it keeps clear of the axis title, however narrow the figure is.
+        legend={"orientation": "h", "yref": "container", "y": 0, "yanchor": "bottom", "x": 0},
     )
-    figure.update_xaxes(gridcolor=grid, zerolinecolor=grid, linecolor=grid, automargin=True)
-    figure.update_yaxes(gridcolor=grid, zerolinecolor=grid, linecolor=grid, automargin=True)
+    figure.update_xaxes(
+        gridcolor=grid, zerolinecolor=grid, linecolor=grid, automargin=True, title_font_size=13
+    )
+    figure.update_yaxes(
+        gridcolor=grid, zerolinecolor=grid, linecolor=grid, automargin=True, title_font_size=13
+    )
     return figure

@@ -15,9 +15,9 @@ from forensics.escape import hover
 from forensics.plots.figure import style
 from forensics.plots.palette import BAD, GOOD, OTHERS, ROOMS
 from forensics.profiles.diff import ProfileDiff
-from forensics.profiles.frames import Room
 from forensics.profiles.model import AllocationProfile, Frame, human_bytes
 from forensics.profiles.naming import spell
+from forensics.profiles.room import Room
 
 __all__ = ["flame", "flame_diff", "flame_page"]
 

@@ -6,9 +6,10 @@ from typing import Any
 
 import ipywidgets as widgets
 
+from forensics import units
 from forensics.escape import html_text, plain
 from forensics.findings import Finding
-from forensics.plots import chain_graph, units
+from forensics.plots import chain_graph
 from forensics.plots.charts import Bar, Line, bars_svg, lines_svg
 from forensics.plots.palette import css_variables
 from forensics.plots.series import place
@@ -23,7 +24,8 @@ STYLE = (
     ".fx-triage h4{margin:10px 0 4px;font-size:15px;color:inherit}.fx-triage p{margin:2px 0}"
     ".fx-triage code{color:inherit;background:var(--fx-card);padding:1px 4px;border-radius:4px;overflow-wrap:anywhere}"
     ".fx-triage pre{color:inherit;background:var(--fx-card);border:1px solid var(--fx-line);border-radius:6px;"
-    "padding:8px 12px;overflow-x:auto;margin:6px 0}.fx-triage .muted{color:var(--fx-muted)}</style>"
+    "padding:8px 12px;overflow-x:auto;margin:6px 0;white-space:pre;word-break:normal}"
+    ".fx-triage .muted{color:var(--fx-muted)}</style>"
 )
 
 

@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
+from forensics import units
 from forensics.escape import hover, plain
 from forensics.growth import judge_process
-from forensics.plots import units
 from forensics.plots.figure import style
 from forensics.plots.palette import BAD, OTHERS, SEQUENCE
 
@@ -29,6 +29,8 @@ _COUNTERS = {
     "uss": ("private memory (USS)", SEQUENCE[3]),
     "cgroup_usage": ("cgroup", OTHERS),
 }
+#: Counters that depend on who else has the pages; in the legend, and drawn when they are clicked there.
+_SHARED = ("pss", "uss")
 
 
 def growth(capture: Any) -> go.Figure:
@@ -48,8 +50,9 @@ def growth(capture: Any) -> go.Figure:
         for column, (name, colour) in _COUNTERS.items():
             if column in process and process[column].notna().any():
                 _line(figure, name, seconds, process[column].to_numpy(dtype=float), colour, "lines")
-                if process[column].max() > FAR_ABOVE * process["rss"].max():
-                    # A control group that holds more than this process would flatten all other lines.
+                if column in _SHARED or process[column].max() > FAR_ABOVE * process["rss"].max():
+                    # A control group that holds more than this process would flatten all other lines; what is
+                    # shared with the child of a walk counts as somebody else's, so that these fall meanwhile.
                     figure.data[-1].visible = "legendonly"
         _limit(figure, process)
     heap = [float(graph.shallow_sizes[graph.reachable()].sum()) for graph in capture.snapshots]
@@ -94,7 +97,7 @@ def holders(diff: Any, limit: int = 8) -> go.Figure:
     figure.update_xaxes(title="seconds since the first snapshot")
     figure.update_yaxes(title="retained MiB", rangemode="tozero")
     style(figure, "Holders over time", height=400 + 18 * len(shown))
-    return figure.update_layout(legend={"orientation": "v", "y": -0.22, "yanchor": "top"})
+    return figure.update_layout(legend={"orientation": "v", "y": 0, "yanchor": "bottom"})
 
 
 def place(series: Any) -> str:

@@ -9,9 +9,10 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
-from forensics.profiles.frames import Room, room_of
+from forensics.profiles.frames import room_of
 from forensics.profiles.model import AllocationProfile, Frame, Origin, human_bytes
 from forensics.profiles.naming import Operations, place_of
+from forensics.profiles.room import Room
 
 Normalisation = Literal["auto", "none", "time", "total"]
 

@@ -6,7 +6,6 @@ one runtime only, the profile's runtime decides which rules are asked.
 
 from __future__ import annotations
 
-import enum
 import re
 from collections.abc import Callable
 from functools import lru_cache
@@ -14,24 +13,8 @@ from functools import lru_cache
 import numpy as np
 
 from forensics.profiles.model import FrameTable
-
-
-class Room(enum.IntEnum):
-    """Whose code it is; ``label`` is the word that reference chains use for the same rooms."""
-
-    APPLICATION = 0
-    FRAMEWORK = 1
-    SDK = 2
-    DESERIALISER = 3
-    RUNTIME = 4
-
-    @property
-    def label(self) -> str:
-        """application, framework, sdk, dynamodb or runtime."""
-        return _LABELS[self]
-
-
-_LABELS = ("application", "framework", "sdk", "dynamodb", "runtime")
+from forensics.profiles.room import Room
+from forensics.profiles.rust_frames import room_of_rust
 
 # -- Python ------------------------------------------------------------------------------------------------
 
@@ -99,47 +82,6 @@ def _go(function: str, file: str) -> Room:
     return Room.RUNTIME if "/src/runtime/" in file or function.startswith("0x") else Room.APPLICATION
 
 
-# -- Rust --------------------------------------------------------------------------------------------------
-
-_RUST_DESERIALISER = ("aws_sdk_dynamodb::protocol_serde", "aws_smithy_json::deserialize", "serde_dynamo::")
-_RUST_SDK = (
-    "aws_sdk_",
-    "aws_smithy_",
-    "aws_config::",
-    "aws_runtime::",
-    "aws_types::",
-    "aws_credential_types::",
-)
-_RUST_RUNTIME = re.compile(
-    r"^(?:std|core|alloc|hashbrown|dhat|tikv_jemallocator|tikv_jemalloc_sys|jemalloc_pprof)::|"
-    r"^(?:__?rust_|__rg_|_?rjem_|je_|malloc|calloc|realloc|_start|__libc|clone|start_thread|main$|0x)"
-)
-_RUST_CRATES = re.compile(
-    r"^(?:tokio|hyper|hyper_util|axum|axum_core|actix_web|actix_http|actix_rt|actix_server|tower|tower_http|"
-    r"tower_service|futures|futures_util|futures_core|serde|serde_json|bytes|http|http_body|rustls|h2|tracing|"
-    r"matchit|pin_project_lite)::"
-)
-_RUST_PRIMITIVE = re.compile(r"^(?:\[|str\b|[ui](?:8|16|32|64|128|size)\b|bool\b|char\b|f(?:32|64)\b)")
-_RUST_SELF = re.compile(r"^[<&*\s]*(?:mut |const |dyn |impl )*")
-
-
-def _rust(function: str, file: str) -> Room:
-    name = _RUST_SELF.sub("", function)
-    if _RUST_PRIMITIVE.match(name):
-        return Room.RUNTIME
-    if name.startswith(_RUST_DESERIALISER):
-        return Room.DESERIALISER
-    if name.startswith(_RUST_SDK):
-        return Room.SDK
-    if _RUST_CRATES.match(name):
-        return Room.FRAMEWORK
-    if _RUST_RUNTIME.match(name) or "/rustc/" in file or "/library/std/" in file or "rustlib/src" in file:
-        return Room.RUNTIME
-    if "/.cargo/registry/" in file or "/.cargo/git/" in file:
-        return Room.FRAMEWORK
-    return Room.APPLICATION if "::" in name else Room.RUNTIME
-
-
 # -- JavaScript --------------------------------------------------------------------------------------------
 
 _JS_DESERIALISER_PACKAGES = re.compile(
@@ -172,7 +114,7 @@ _NATIVE_LIBRARY = re.compile(r"^(?:lib.*\.so|ld-linux|ld-musl|\[)")
 
 def _native(function: str, file: str) -> Room:
     if "::" in function:
-        return _rust(function, file)
+        return room_of_rust(function, file)
     # "orders+0x1f20": all that is known is which file the address lies in; the program's own is no library.
     name, plus, _ = function.rpartition("+0x")
     return Room.APPLICATION if plus and name and not _NATIVE_LIBRARY.match(name) else Room.RUNTIME
@@ -181,7 +123,7 @@ def _native(function: str, file: str) -> Room:
 _RULES: dict[str, Callable[[str, str], Room]] = {
     "python": _python,
     "go": _go,
-    "rust": _rust,
+    "rust": room_of_rust,
     "node": _node,
     "native": _native,
 }

@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from forensics.profiles.frames import Room
 from forensics.profiles.model import AllocationProfile, Frame
+from forensics.profiles.room import Room
 
 #: (file name as the frames give it, line) -> DynamoDB operation; made from a capture's tracer or sources
 Operations = Mapping[tuple[str, int], str]

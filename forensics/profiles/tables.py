@@ -1,4 +1,4 @@
-"""What ``show`` says of a capture of profiles: live bytes by handler, goroutines by what they wait for."""
+"""What ``show`` says of a capture of profiles: live bytes by place and by handler, goroutines by what they wait for."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 
 from forensics.profiles.model import AllocationProfile, human_bytes
+from forensics.profiles.naming import Operations, places
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,6 +48,34 @@ class ByHandler:
             for row in self.table.itertuples()
         ]
         return "\n".join(["live bytes by handler, first profile → last", *rows])
+
+    __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        return self.table.to_html(escape=True, index=False)
+
+
+@dataclass(frozen=True, eq=False)
+class ByPlace:
+    """Live bytes of the last profile, by the application's line that asked for them; the heaviest first."""
+
+    table: pd.DataFrame
+
+    @classmethod
+    def of(cls, profile: AllocationProfile, operations: Operations | None = None, limit: int = 10) -> ByPlace:
+        """Columns place, bytes, count, share, stacks, room; of the first measure that the profile has."""
+        return cls(places(profile, operations=operations).head(limit))
+
+    def to_pandas(self) -> pd.DataFrame:
+        """One row for each place."""
+        return self.table
+
+    def __str__(self) -> str:
+        rows = [
+            f"  {human_bytes(row.bytes):>9}  {row.share:>5.1%}  {row.place}"
+            for row in self.table.itertuples()
+        ]
+        return "\n".join(["live bytes by place, last profile", *rows])
 
     __repr__ = __str__
 

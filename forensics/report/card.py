@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from forensics import units
 from forensics.escape import html_text
 from forensics.findings import Finding, Findings
-from forensics.plots import units
 from forensics.plots.charts import Line, lines_svg
 from forensics.plots.palette import SEVERITY, css_variables
 
@@ -18,7 +18,7 @@ STYLE = (
     "font:14px/1.5 system-ui,-apple-system,'Segoe UI',sans-serif}"
     "[data-jp-theme-light=false] .fx-card{color-scheme:dark}[data-jp-theme-light=true] .fx-card{color-scheme:light}"
     ".fx-card .two{display:flex;flex-wrap:wrap;gap:10px 28px;align-items:flex-start}"
-    ".fx-card .two>*{flex:1 1 400px;min-width:0}.fx-card .fx-chart text{font-size:15px}"
+    ".fx-card .two>*{flex:1 1 400px;min-width:0}"
     ".fx-card h4{margin:2px 0 8px;font-size:16px;font-weight:600;line-height:1.35;overflow-wrap:anywhere;color:inherit}"
     ".fx-card dl{display:grid;grid-template-columns:max-content 1fr;gap:3px 14px;margin:0;background:none}"
     ".fx-card dt,.fx-card dd{float:none;clear:none;width:auto;margin:0;padding:0;font-weight:400}"

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+import re
+from datetime import UTC, datetime
 from importlib import resources
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from forensics import units
 from forensics.escape import html_text, plain
 from forensics.findings import Finding
-from forensics.plots import chain_graph, units
+from forensics.plots import chain_graph
 from forensics.plots.chain_svg import chain_svg
 from forensics.plots.charts import Bar, bars_svg, lines_svg
 from forensics.plots.palette import css_variables
@@ -21,6 +23,9 @@ from forensics.report.references import named
 from forensics.report.summary import five_lines, verdict
 
 __all__ = ["render"]
+
+#: Where a path may break; a number may not.
+_JOINT = re.compile(r"[\[/]|\.(?=[^\W\d])")
 
 
 def render(material: Material) -> str:
@@ -52,7 +57,9 @@ def render(material: Material) -> str:
         cwe=sorted({each for leak in leaks for each in leak.references.cwe}),
         method=method.METHOD,
         limits=method.LIMITS,
+        whole_picture_in_words=_picture_of_all_in_words(material),
         facts=_facts(material.manifest),
+        taken=_taken(material.manifest),
     )
 
 
@@ -82,10 +89,7 @@ def _environment() -> Environment:
 
 def _wrappable(text: object) -> Markup:
     """Escaped, with places where a long path may break."""
-    shown = html_text(text)
-    for mark in (".", "[", "/"):
-        shown = shown.replace(mark, f"<wbr>{mark}")
-    return Markup(shown)
+    return Markup(_JOINT.sub(r"<wbr>\g<0>", html_text(text)))
 
 
 def _bar(finding: Finding) -> Bar:
@@ -111,8 +115,42 @@ def _picture_of_all(material: Material) -> Markup:
     return Markup(chain_svg(material.chains, limit=16, columns=3))
 
 
+def _picture_of_all_in_words(material: Material) -> Markup:
+    """The same as an indented list, for a phone, where so wide a picture cannot be read."""
+    if material.chains is None:
+        return Markup("")
+    lines = str(chain_graph.smallest(material.chains, 16)).splitlines()
+    return Markup("\n".join(html_text(line) for line in lines))
+
+
+def _taken(manifest: dict[str, Any]) -> list[dict[str, str]]:
+    """What each snapshot is and cost, one row each; all rows have the same columns."""
+    rows = []
+    for number, entry in enumerate(manifest.get("snapshots", [])):
+        pause = entry.get("pause_seconds")
+        rows.append(
+            {
+                "snapshot": str(number),
+                "taken": _moment(entry.get("taken_at")),
+                "objects": f"{entry.get('objects', 0):,}",
+                "references": f"{entry.get('references', 0):,}",
+                "pause": "—" if pause is None else f"{1000 * pause:.1f} ms",
+                "walker": str(entry.get("walker") or "—"),
+            }
+        )
+    return rows
+
+
+def _moment(seconds: Any) -> str:
+    """Seconds since 1970 as a date and a time, UTC; what is none as it stands."""
+    try:
+        return datetime.fromtimestamp(float(seconds), UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+    except (TypeError, ValueError, OverflowError, OSError):
+        return "—" if seconds is None else str(seconds)
+
+
 def _facts(manifest: dict[str, Any]) -> list[tuple[str, str]]:
-    """The manifest flattened to (name, value) lines; the files have a table of their own."""
+    """The manifest flattened to (name, value) lines; files and snapshots have tables of their own."""
     rows: list[tuple[str, str]] = []
 
     def add(prefix: str, value: Any) -> None:
@@ -127,7 +165,11 @@ def _facts(manifest: dict[str, Any]) -> list[tuple[str, str]]:
                 value = " ".join(str(part) for part in value)
             if isinstance(value, datetime):
                 value = value.isoformat()
+            if prefix.endswith("_at"):
+                value = _moment(value)
+            if isinstance(value, bool):
+                value = "yes" if value else "no"
             rows.append((prefix.replace("_", " "), "—" if value is None else str(value)))
 
-    add("", {key: value for key, value in manifest.items() if key != "files"})
+    add("", {key: value for key, value in manifest.items() if key not in ("files", "snapshots")})
     return rows

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from forensics import units
 from forensics.escape import markdown, markdown_code, plain
 from forensics.findings import Finding
-from forensics.plots import units
 from forensics.report import method
 from forensics.report.material import Material, capture_name
 from forensics.report.references import named

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from forensics import units
 from forensics.findings import Finding
-from forensics.plots import units
 from forensics.report.material import Material, capture_name
 
 __all__ = ["five_lines", "verdict"]

@@ -12,9 +12,9 @@ import numpy as np
 
 from forensics.findings import DynamoDB, Finding, Growth, Remediation, Retainer
 from forensics.profiles.diff import ERRORS
-from forensics.profiles.frames import Room
 from forensics.profiles.model import AllocationProfile, human_bytes
 from forensics.profiles.naming import Place, operations_of, place_of_stack
+from forensics.profiles.room import Room
 from forensics.rules.evidence import Evidence
 from forensics.rules.stacks import STACK_RULES, StackRule
 

@@ -36,8 +36,12 @@ def describe(
     shape: str = "",
     element_shape: str = "",
     retained: int | None = None,
+    stayed: bool = True,
 ) -> Suspect:
-    """Everything that is asked of a holder wherever it came from."""
+    """Everything that is asked of a holder wherever it came from.
+
+    ``stayed``: where there are one or two elements, they are the same ones in all snapshots.
+    """
     graph = evidence.snapshots[-1]
     found = recognise(graph)
     users = places.users_of(graph, path, kind)
@@ -59,7 +63,7 @@ def describe(
         dynamo_kind=dynamo_kind,
         elements=elements,
         sizes=sizes,
-        shape=shape or _shape(elements, sizes),  # type: ignore[arg-type]
+        shape=shape or _shape(elements, sizes, stayed),  # type: ignore[arg-type]
         retained_bytes=retained,
         objects_per_second=slope(elements, seconds),
         bytes_per_second=slope(sizes, seconds),
@@ -88,13 +92,14 @@ def describe(
         unreachable=unreachable,
         bounded=bound_by_type(graph, container) or bound_in_program(clearing),
         outer_type=_outer_type(graph, container),
+        in_itself=stayed and len(elements) > 1 and elements[-1] <= 2 and elements[-1] == elements[-2],
     )
 
 
-def _shape(elements: tuple[int, ...], sizes: tuple[int, ...]) -> str:
+def _shape(elements: tuple[int, ...], sizes: tuple[int, ...], stayed: bool) -> str:
     """By the number of elements; by bytes where one element grows in itself, which must have been there before."""
     by_elements = shape_of(elements)[0]
-    alone = by_elements == "plateau" and elements[-1] <= 2 and elements[-2] > 0
+    alone = stayed and by_elements == "plateau" and elements[-1] <= 2 and elements[-2] > 0
     return shape_of(sizes)[0] if alone else by_elements
 
 

@@ -150,7 +150,7 @@ def _worth_it(suspect: Suspect, evidence: Evidence) -> bool:
     in_flight = suspect.kind in _PASSING or (evidence.runtime == "node" and _in_a_library(suspect.path))
     if in_flight and not suspect.unreachable:
         return more >= IN_FLIGHT
-    return more >= 2 or (suspect.elements[-1] <= 2 and suspect.sizes[-1] - suspect.sizes[0] > 64_000)
+    return more >= 2 or (suspect.in_itself and suspect.sizes[-1] - suspect.sizes[0] > 64_000)
 
 
 def _in_a_library(path: str) -> bool:
@@ -201,7 +201,7 @@ def _excused(suspect: Suspect, evidence: Evidence, excuse: Excuse) -> Finding:
         growth=_growth(suspect, evidence),
         dynamodb=_dynamodb(suspect),
         evidence=(*excuse.evidence, _command(suspect, evidence)),
-        remediation=excuse.guard.remediation,
+        remediation=excuse.guard.remedy(evidence.runtime),
         references=excuse.guard.references,
     )
 
@@ -219,7 +219,7 @@ def _process_finding(excuse: Excuse, evidence: Evidence) -> Finding:
         retained_bytes=0,
         objects=0,
         evidence=(*excuse.evidence, f"check: forensics show {evidence.name}"),
-        remediation=excuse.guard.remediation,
+        remediation=excuse.guard.remedy(evidence.runtime),
         references=excuse.guard.references,
     )
 
@@ -269,7 +269,7 @@ def _growth(suspect: Suspect, evidence: Evidence) -> Growth:
 
 
 def _rounded(value: float | None, digits: int = 1) -> float | None:
-    return None if value is None else round(value, digits)
+    return None if value is None else round(value, digits) + 0.0  # no -0.0
 
 
 def _dynamodb(suspect: Suspect) -> DynamoDB | None:

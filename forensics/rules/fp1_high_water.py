@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import ClassVar
 
 from forensics.findings import Remediation
 from forensics.growth import judge_process
@@ -29,6 +30,23 @@ class HighWater(Guard):
         "No code needs to change. malloc_trim(0), MALLOC_ARENA_MAX=2 or jemalloc gives the pages back sooner.",
         'import ctypes\n\nctypes.CDLL("libc.so.6").malloc_trim(0)\n',
     )
+    remedies: ClassVar[Mapping[str, Remediation]] = {
+        "go": Remediation(
+            "No code needs to change. GOMEMLIMIT or debug.FreeOSMemory() gives the pages back sooner.",
+            "debug.FreeOSMemory()\n",
+            "go",
+        ),
+        "rust": Remediation(
+            "No code needs to change. jemalloc or MALLOC_ARENA_MAX=2 gives the pages back sooner.",
+            "#[global_allocator]\nstatic ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;\n",
+            "rust",
+        ),
+        "node": Remediation(
+            "No code needs to change. MALLOC_ARENA_MAX=2 or jemalloc by LD_PRELOAD gives the pages back sooner.",
+            "",
+            "javascript",
+        ),
+    }
 
     def explain(self, evidence: Evidence, suspects: Sequence[Suspect]) -> Excuse | None:
         """Speaks when nothing grows and the resident set is far above the heap, or its series says so."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -80,15 +80,23 @@ class Excuse:
 
 
 class Guard:
-    """A reason not to cry: what it excuses becomes a finding of severity ``info``."""
+    """A reason not to cry: what it excuses becomes a finding of severity ``info``.
+
+    ``remediation`` is Python's or everybody's, ``remedies`` has those of other runtimes.
+    """
 
     id: ClassVar[str]
     title: ClassVar[str]
     needs: ClassVar[tuple[str, ...]] = ("snapshots",)
     thresholds: ClassVar[str] = "none of its own"
     remediation: ClassVar[Remediation] = Remediation("")
+    remedies: ClassVar[Mapping[str, Remediation]] = {}
     references: ClassVar[References] = References()
     runtimes: ClassVar[Sequence[str]] = ("python", "node", "go", "rust")
+
+    def remedy(self, runtime: str) -> Remediation:
+        """What to do in the language of the service."""
+        return self.remedies.get(runtime, self.remediation)
 
     def excuse(self, suspect: Suspect, evidence: Evidence) -> Excuse | None:
         """Why this suspect is no leak; None where that is not so."""

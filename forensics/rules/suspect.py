@@ -34,6 +34,7 @@ class Suspect:
     secrets, secrets_kept : kinds of secrets inside, with numbers, and for how many seconds the oldest is there
     users : the program's functions that touch it
     confidence : how sure the recognition is
+    in_itself : it has one or two elements, the same ones as before, so that growth of bytes is theirs
     """
 
     path: str
@@ -64,6 +65,7 @@ class Suspect:
     users: tuple[Function, ...] = ()
     bounded: str = ""
     outer_type: str = ""
+    in_itself: bool = False
 
     @property
     def is_dynamodb(self) -> bool:

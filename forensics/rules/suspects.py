@@ -17,6 +17,7 @@ from forensics.rules.content import bytes_below, content
 from forensics.rules.description import describe
 from forensics.rules.draft import Draft, by_retainer, heaviest, resolve, telling
 from forensics.rules.evidence import Evidence
+from forensics.rules.identity import the_same
 from forensics.rules.suspect import Suspect
 
 #: Growth of these is imports and warm-up of the interpreter itself.
@@ -72,21 +73,21 @@ def _suspect(evidence: Evidence, draft: Draft, earlier: list[dict[tuple[int, Kin
     _one_room(draft)
     main = max(draft.groups, key=lambda group: (len(group), group.kind in _SDK_KINDS))
     members = np.unique(np.concatenate([group.members for group in draft.groups]))
+    singles = _singles(evidence, draft, earlier)
     elements, sizes = [], []
-    for snapshot, ids in zip(evidence.snapshots, _singles(evidence, draft, earlier), strict=False):
+    for snapshot, ids in zip(evidence.snapshots, singles, strict=False):
         elements.append(len(ids))
         sizes.append(bytes_below(snapshot, ids))
     inside = content(graph, members)
     elements.append(len(members))
     sizes.append(int(graph.shallow_sizes[inside].sum()))
     container, kind = main.container, _main_kind(draft.groups)
-    if len(members) == 1 and kind == Kind.ITEMS and graph.lengths[members[0]] > 1:
+    stayed = _stayed(evidence, singles, members)
+    if len(members) == 1 and kind == Kind.ITEMS and graph.lengths[members[0]] > 1 and stayed:
         # One list that grows: its items are the elements.
         container, kind = int(members[0]), Kind.ITEM
         members = np.unique(graph.targets[graph.offsets[container] : graph.offsets[container + 1]])
-        counted = zip(
-            evidence.snapshots, (*_singles(evidence, draft, earlier), np.array([container])), strict=True
-        )
+        counted = zip(evidence.snapshots, (*singles, np.array([container])), strict=True)
         elements = [int(snapshot.lengths[ids].sum()) for snapshot, ids in counted]
     return describe(
         evidence,
@@ -102,7 +103,20 @@ def _suspect(evidence: Evidence, draft: Draft, earlier: list[dict[tuple[int, Kin
         also=tuple(draft.also),
         unreachable=main.unreachable,
         confidence=float(recognise(graph).confidence_of(members).mean()),
+        stayed=stayed,
     )
+
+
+def _stayed(evidence: Evidence, singles: list[np.ndarray], members: np.ndarray) -> bool:
+    """Whether one or two elements are the same ones since they came; a newer one in their place is no growth."""
+    if len(members) > 2:
+        return True
+    earlier = [
+        (graph, ids)
+        for graph, ids in zip(evidence.snapshots, singles, strict=False)
+        if len(ids) == len(members)
+    ]
+    return all(the_same(graph, ids, evidence.snapshots[-1], members) for graph, ids in earlier)
 
 
 def _one_room(draft: Draft) -> None:

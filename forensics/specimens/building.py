@@ -47,6 +47,36 @@ def go_program(name: str, sources: Path) -> Path:
     return built
 
 
+def rust_program(name: str, workspace: Path) -> Path:
+    """A binary of a Cargo workspace, built with ``cargo build`` where it was not built before.
+
+    The sources are built in a copy, for Cargo writes its lock file beside them.
+
+    Raises
+    ------
+    SpecimenError : Cargo is not installed, or the build failed; with its last words.
+    """
+    folder = cache()
+    environment = {"CARGO_TARGET_DIR": os.environ.get("CARGO_TARGET_DIR") or str(folder / "cargo-target")}
+    sources = _files(workspace, (".rs", ".toml"))
+    built = _place(name, sources)
+    copy = folder / "specimens" / "rust"
+    # one lock for the whole workspace: its programs are built into one folder
+    with _alone(copy):
+        if not built.exists():
+            for source in sources:
+                target = copy / source.relative_to(workspace)
+                target.parent.mkdir(parents=True, exist_ok=True)
+                if not target.exists() or target.read_bytes() != source.read_bytes():
+                    shutil.copyfile(source, target)
+            _run("cargo", ["build", "--quiet", "--bin", name], copy, environment)
+            partial = built.with_suffix(".partial")
+            shutil.copy(Path(environment["CARGO_TARGET_DIR"]) / "debug" / name, partial)
+            partial.replace(built)
+            _forget_old(built, name)
+    return built
+
+
 def _files(folder: Path, suffixes: Sequence[str]) -> list[Path]:
     return sorted(path for path in folder.rglob("*") if path.suffix in suffixes and path.is_file())
 

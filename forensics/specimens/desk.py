@@ -1,6 +1,7 @@
 """Requests to the help desk and bookkeeping of the compiled specimens: each route leaks in a way of its own.
 
-``DESK`` are the routes of the ``echo`` specimen's leaking twin, ``CONTROLS`` those that keep what is bounded.
+``DESK`` are the routes of the ``echo`` specimen's leaking twin, ``RUST_DESK`` those of ``actix`` and ``axum``,
+``CONTROLS`` those that keep what is bounded.
 """
 
 from __future__ import annotations
@@ -23,6 +24,16 @@ DESK = {
     "tenant": "tenant",
     "watch": "watch",
     "export": "export",
+}
+#: Route → the function of the Rust specimens that serves it.
+RUST_DESK = {
+    "orders": "list_orders",
+    "label": "label",
+    "export": "export",
+    "tenant": "tenant",
+    "queue": "queue",
+    "watch": "watch",
+    "audited": "audited",
 }
 CONTROLS = ("recent", "spending")
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from forensics.specimens import packages
-from forensics.specimens.building import go_program
+from forensics.specimens.building import go_program, rust_program
 from forensics.specimens.moto import Moto
 from forensics.specimens.program import Program, SpecimenError, claim_port
 
@@ -85,6 +85,30 @@ def echo(variant: str = "leaking") -> Specimen:
         # Deep items lead the deserialiser below Go's own limit of 128 frames, where the handler is cut off; and what
         # leaks slowly shows in a minute with a finer sampling than one block in 512 KiB.
         environment={"GODEBUG": "profstackdepth=1024,memprofilerate=16384"},
+    )
+
+
+def actix(variant: str = "leaking") -> Specimen:
+    """The orders service on actix-web and aws-sdk-dynamodb, with jemalloc's profile; built when first asked for."""
+    return _rust("actix", variant)
+
+
+def axum(variant: str = "leaking") -> Specimen:
+    """The orders service on axum and aws-sdk-dynamodb, with jemalloc's profile; built when first asked for."""
+    return _rust("axum", variant)
+
+
+def _rust(name: str, variant: str) -> Specimen:
+    _check(name, variant)
+    workspace = SPECIMENS / "rust"
+    program = rust_program(f"{name}-{variant}", workspace)
+    return Specimen(
+        name=name,
+        variant=variant,
+        folder=workspace / name,
+        command=lambda port: [str(program), f"127.0.0.1:{port}"],
+        # what leaks slowly shows in a minute with a finer sampling than one block in 512 KiB
+        environment={"MALLOC_CONF": "lg_prof_sample:14"},
     )
 
 

@@ -13,7 +13,7 @@ from playwright.sync_api import Page, expect
 from forensics.lab import bundled_capture, prepare
 from forensics.report.notebook import export_notebook
 from forensics.resources import notebooks
-from tests.browser.conftest import Window
+from tests.browser.conftest import PHONE, Window
 from tests.browser.lab import Lab, choose_theme, faint_texts, run_all
 
 
@@ -108,6 +108,30 @@ def the_report_opens_offline(lab: Lab, page: Page, window: Callable[..., Window]
     expect(alone.page.locator("main")).to_contain_text("orders.api.RESPONSES")
     assert alone.outside == []
     assert alone.troubles == []
+
+
+@pytest.mark.timeout(300)
+def test_the_graph_on_a_phone(lab: Lab, window: Callable[..., Window]) -> None:
+    """JupyterLab shows one document at this width; the graph fits, is legible round the chosen place, and works."""
+    shown = window(lab.home, lab.home.replace("http", "ws"), size=PHONE)
+    page = shown.page
+    run_all(page, lab.address("04_who_holds_it.ipynb").replace("/lab/tree/", "/doc/tree/"))
+    graph = page.locator(".fx-graph").first
+    graph.scroll_into_view_if_needed()
+    expect(graph.locator(".fx-details h4")).to_have_text("orders.api.RESPONSES", timeout=20_000)
+    assert graph.evaluate("e => e.scrollWidth <= e.clientWidth")
+    whole = graph.bounding_box()
+    for button in graph.locator(".fx-tools button").all():
+        box = button.bounding_box()
+        assert whole and box and box["x"] + box["width"] <= whole["x"] + whole["width"]
+    graph.get_by_role("button", name="List").click()
+    chosen = graph.locator("[role=treeitem][aria-selected=true] > button")
+    expect(chosen).to_contain_text("orders.api.RESPONSES")
+    assert chosen.evaluate("e => e.closest('.fx-tree').scrollWidth <= e.closest('.fx-tree').clientWidth + 1")
+    graph.get_by_role("button", name="Graph").click()
+    assert graph.locator("canvas").count() >= 1
+    assert shown.outside == []
+    assert shown.troubles == []
 
 
 LOOKS = {

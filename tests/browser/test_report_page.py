@@ -76,3 +76,20 @@ def test_it_prints_light_with_checksums_and_whole_code(
     assert page.locator("pre").first.evaluate("e => e.scrollWidth <= e.clientWidth + 1")
     page.pdf(path=tmp_path / "report.pdf")
     assert (tmp_path / "report.pdf").stat().st_size > 20_000
+
+
+@pytest.mark.parametrize("size", [LAPTOP, PHONE], ids=["laptop", "phone"])
+def test_charts_and_pictures_fit_and_can_be_read(
+    window: Callable[..., Window], report: Path, size: dict[str, int]
+) -> None:
+    """No chart is scrolled sideways, and none is shrunk until its text is too small; a wide picture is told."""
+    page = window(report.as_uri(), size=size, offline=True).page
+    page.goto(report.as_uri())
+    shown = page.locator(".fx-chart:visible")
+    assert shown.count() >= 2
+    for chart in shown.all():
+        assert chart.evaluate("e => e.closest('.scroll').scrollWidth <= e.closest('.scroll').clientWidth")
+        assert chart.evaluate("e => 11.5 * e.getBoundingClientRect().width / e.viewBox.baseVal.width") >= 8.5
+    phone = size is PHONE
+    assert page.locator(".written").first.is_visible() == phone
+    assert page.locator(".drawn svg.fx-chain").first.is_visible() != phone

@@ -95,7 +95,12 @@ def test_no_verb_shows_the_help_and_the_version_is_told(forensics: Forensics) ->
 
 #: (words, what the message must say); ``{leaking}`` is a capture, ``{new}`` a folder that is not there yet
 IMPOSSIBLE = [
-    (("show", "/nonexistent"), "is not a capture: it has no manifest.json"),
+    (("show", "/nonexistent"), "is not a capture: there is no such folder"),
+    (("show", __file__), "a folder, but a file. Give the folder that"),
+    (
+        ("show", "{leaking}/.."),
+        "it has no manifest.json. There are captures in it; give one of them: leaking",
+    ),
     (("diff", "/nonexistent"), "is not a capture"),
     (("diff", "{leaking}", "--between", 0, 9), "has no snapshot 9"),
     (("chains", "{leaking}", "--to", "banana"), "The kinds are response"),

@@ -5,17 +5,16 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import threading
-import time
 from pathlib import Path
 
 import pytest
 
 import forensics as fx
-from forensics.specimens.desk import CONTROLS, DESK, ask_all
+from forensics.specimens.desk import CONTROLS, DESK
 from forensics.specimens.moto import Moto
 from forensics.specimens.service import Service, echo
-from tests.conftest import ORDERS, require
+from tests.conftest import require
+from tests.integration.asking import Asking
 
 #: Two builds, and load on two services: some minutes where the machine is busy and nothing was built before.
 pytestmark = pytest.mark.timeout(900)
@@ -36,43 +35,6 @@ RULES = {
 ROUNDS = {"audited": 4, "label": 3, "notes": 9, "tenant": 6, "watch": 2}
 
 
-class Asking:
-    """The routes are asked round after round, in a thread, for as long as the ``with`` block takes."""
-
-    def __init__(self, url: str) -> None:
-        self.url, self.rounds = url, 0
-        self._stop = threading.Event()
-        self._failure: BaseException | None = None
-        self._thread = threading.Thread(target=self._ask)
-
-    def __enter__(self) -> Asking:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        self._thread.join()
-        assert self._failure is None, self._failure
-
-    def seconds_for(self, rounds: int) -> float:
-        """Warms the service up with some rounds; how long so many more will take at that rate."""
-        begin, warm_up = time.monotonic(), 4
-        while self.rounds < warm_up and self._thread.is_alive():
-            time.sleep(0.05)
-        return (time.monotonic() - begin) * rounds / warm_up
-
-    def _ask(self) -> None:
-        try:
-            while not self._stop.is_set():
-                for route in (*DESK, *CONTROLS):
-                    several = ROUNDS.get(route, 1)
-                    numbers = range(self.rounds * several, (self.rounds + 1) * several)
-                    ask_all(self.url, [route], numbers, ORDERS)
-                self.rounds += 1
-        except BaseException as error:
-            self._failure = error
-
-
 def forensics(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "forensics.cli", *map(str, arguments)],
@@ -89,7 +51,10 @@ def captures(moto: Moto, tmp_path_factory) -> dict[str, Path]:
     taken = {}
     for variant in ("leaking", "mended"):
         folder = tmp_path_factory.mktemp("echo") / variant
-        with Service(echo(variant), moto) as service, Asking(service.url) as asking:
+        with (
+            Service(echo(variant), moto) as service,
+            Asking(service.url, (*DESK, *CONTROLS), ROUNDS) as asking,
+        ):
             every = round(asking.seconds_for(12), 1)
             target = f"{service.url}/debug/pprof" if variant == "leaking" else str(service.pid)
             done = forensics("capture", target, "--snapshots", 4, "--every", every, "--to", folder)

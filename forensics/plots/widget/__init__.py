@@ -13,9 +13,10 @@ from typing import Any
 import anywidget
 import traitlets
 
+from forensics import units
 from forensics.dynamodb.chains import ReferenceChains
 from forensics.escape import plain
-from forensics.plots import chain_graph, palette, units
+from forensics.plots import chain_graph, palette
 from forensics.plots.chain_svg import chain_svg
 
 __all__ = ["ReferenceGraph"]

@@ -3,7 +3,8 @@
 
 const FEW = 24; // places shown at first; the rest is folded and said so
 const ACROSS = 262, DOWN = 76; // distance of neighbours in a layer, and of layers
-const LEGIBLE = 0.62; // never smaller at first; what does not fit then is reached by dragging
+const PHONE = 480, PHONE_ACROSS = 168, PHONE_TEXT = 112; // a canvas narrower than this has them closer
+const LEGIBLE = 0.78; // never smaller at first; what does not fit then is reached by dragging
 const KIB = 1024;
 
 function size(bytes) {
@@ -87,7 +88,7 @@ class Visible {
 }
 
 /** Layers by longest way from a root, order by barycentre (Sugiyama, Tagawa, Toda 1981); roots above. */
-function positions(ids, edges, weight) {
+function positions(ids, edges, weight, across) {
   const depth = new Map([...ids].map((id) => [id, 0]));
   for (let turn = 0; turn < ids.size; turn++) {
     let moved = false;
@@ -114,7 +115,7 @@ function positions(ids, edges, weight) {
       place(column);
     }
   }
-  return new Map([...ids].map((id) => [id, { x: row.get(id) * ACROSS, y: depth.get(id) * DOWN }]));
+  return new Map([...ids].map((id) => [id, { x: row.get(id) * across, y: depth.get(id) * DOWN }]));
 }
 
 function isDark() {
@@ -123,7 +124,7 @@ function isDark() {
   return window.matchMedia("(prefers-color-scheme: dark)").matches;
 }
 
-function stylesheet(palette) {
+function stylesheet(palette, narrow) {
   const tone = (name) => palette[name][isDark() ? "dark" : "light"];
   return [
     { selector: "node", style: {
@@ -131,7 +132,7 @@ function stylesheet(palette) {
       "background-color": (node) => tone(`room-${node.data("room")}`), "border-width": 0,
       color: tone("ink"), "font-size": 12, "font-family": "system-ui, sans-serif",
       "line-height": 1.2, "text-halign": "right", "text-valign": "center", "text-margin-x": 6, "text-justification": "left",
-      "text-wrap": "wrap", "text-max-width": 188,
+      "text-wrap": "wrap", "text-max-width": narrow ? PHONE_TEXT : 188,
       "text-background-color": tone("paper"), "text-background-opacity": 0.8, "text-background-padding": 2 } },
     { selector: "node[?folded]", style: { "border-width": 3, "border-style": "double", "border-color": tone("ink") } },
     { selector: "node:selected", style: { "border-width": 4, "border-style": "solid", "border-color": tone("accent") } },
@@ -140,7 +141,7 @@ function stylesheet(palette) {
     { selector: "edge", style: {
       width: "data(width)", "line-color": tone("muted"), "target-arrow-color": tone("muted"), opacity: 0.8,
       "target-arrow-shape": "triangle", "arrow-scale": 0.9, "curve-style": "bezier", label: "data(caption)",
-      color: tone("muted"), "font-size": 10, "text-wrap": "ellipsis", "text-max-width": 130,
+      color: tone("muted"), "font-size": 11, "font-family": "system-ui, sans-serif", "text-wrap": "ellipsis", "text-max-width": 130,
       "text-background-color": tone("paper"), "text-background-opacity": 0.85 } },
   ];
 }
@@ -186,7 +187,7 @@ function render({ model, el }) {
   const visible = new Visible(graph);
   const heaviest = Math.max(1, ...graph.nodes.map((node) => node.retained_bytes));
   const weight = (id) => visible.nodes.get(id).retained_bytes;
-  let current = null, listed = false;
+  let current = null, listed = false, narrow = false;
 
   const search = make("input", { type: "search", placeholder: "Search names, paths, files",
     "aria-label": "Search the reference graph", oninput: () => find() });
@@ -211,13 +212,14 @@ function render({ model, el }) {
   el.append(root);
 
   // No layout of its own: it would fail where JupyterLab renders a cell before it is part of the page.
-  const cy = cytoscape({ container: canvas, style: stylesheet(palette), layout: { name: "preset", fit: false }, minZoom: 0.2, maxZoom: 2.5,
+  const cy = cytoscape({ container: canvas, style: stylesheet(palette, narrow), layout: { name: "preset", fit: false }, minZoom: 0.2, maxZoom: 2.5,
     autoungrabify: false, boxSelectionEnabled: false, selectionType: "single" });
 
   function elements(ids, edges, at) {
     const nodes = [...ids].map((id) => {
       const node = visible.nodes.get(id), folded = visible.folds(id) && !visible.open.has(id);
-      const label = node.title.length > 56 ? `${node.title.slice(0, 30)}…${node.title.slice(-24)}` : node.title;
+      const [head, tail] = narrow ? [12, 20] : [30, 24];
+      const label = node.title.length > head + tail + 2 ? `${node.title.slice(0, head)}…${node.title.slice(-tail)}` : node.title;
       return { data: { id: `n${id}`, number: id, room: node.room, folded,
         diameter: 16 + 28 * Math.sqrt(node.retained_bytes / heaviest),
         caption: `${label}\n${size(node.retained_bytes)}${folded ? `  (+${visible.children.get(id).length})` : ""}` },
@@ -237,16 +239,17 @@ function render({ model, el }) {
     cy.zoom(LEGIBLE);
     const box = cy.elements().boundingBox();
     const middle = cy.$id(`n${current ?? visible.roots[0]}`);
-    const x = box.w * LEGIBLE <= canvas.clientWidth ? (box.x1 + box.x2) / 2 : middle.position("x") + 80;
-    const tall = box.h * LEGIBLE > canvas.clientHeight;
-    cy.pan({ x: canvas.clientWidth / 2 - x * LEGIBLE,
-      y: tall ? 24 - box.y1 * LEGIBLE : (canvas.clientHeight - (box.y1 + box.y2) * LEGIBLE) / 2 });
+    // What does not fit is seen round the chosen place.
+    const along = (least, most, room, chosen) =>
+      room / 2 - LEGIBLE * ((most - least) * LEGIBLE <= room ? (least + most) / 2 : chosen);
+    cy.pan({ x: along(box.x1, box.x2, canvas.clientWidth, middle.position("x") + (narrow ? 40 : 80)),
+      y: along(box.y1, box.y2, canvas.clientHeight, middle.position("y")) });
   }
 
   function draw() {
     const ids = visible.ids(), edges = visible.shownEdges(ids);
     cy.elements().remove();
-    cy.add(elements(ids, edges, positions(ids, edges, weight)));
+    cy.add(elements(ids, edges, positions(ids, edges, weight, narrow ? PHONE_ACROSS : ACROSS)));
     canvas.hidden = listed; tree.hidden = !listed;
     asList.textContent = listed ? "Graph" : "List";
     if (listed) drawTree();
@@ -336,13 +339,19 @@ function render({ model, el }) {
   search.addEventListener("keydown", (event) => event.stopPropagation());
   el.addEventListener("fx-toggle", (event) => toggle(event.detail));
 
-  const restyle = () => { root.dataset.theme = isDark() ? "dark" : "light"; cy.style(stylesheet(palette)); };
+  const restyle = () => { root.dataset.theme = isDark() ? "dark" : "light"; cy.style(stylesheet(palette, narrow)); };
   const watcher = new MutationObserver(restyle);
   const host = document.querySelector("[data-jp-theme-light]");
   if (host) watcher.observe(host, { attributes: true, attributeFilter: ["data-jp-theme-light"] });
   const media = window.matchMedia("(prefers-color-scheme: dark)");
   media.addEventListener("change", restyle);
-  const sizes = new ResizeObserver(() => { if (!listed) fit(); });
+  const sizes = new ResizeObserver(() => {
+    if (listed || !canvas.clientWidth) return;
+    if (narrow === canvas.clientWidth < PHONE) return fit();
+    narrow = !narrow;
+    restyle();
+    draw();
+  });
   sizes.observe(canvas);
   restyle();
   draw();

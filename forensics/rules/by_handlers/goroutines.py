@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from forensics.profiles.frames import Room
 from forensics.profiles.handlers import plain_name, run_of, stack_with_rooms
 from forensics.profiles.model import AllocationProfile, Frame
+from forensics.profiles.room import Room
 
 #: Goroutines of one kind must have grown by so many.
 LEAST = 10

@@ -136,6 +136,9 @@ class _Judge:
             return "L05", said
         if grown[Sign.CLIENT] >= _DECIDES * (total - data) and data < total / 2:
             return "L04", said
+        if grown[Sign.LAYER] >= _DECIDES * total:
+            layer = group.entries.most_common(1)[0][0].split(" ", 1)[1]
+            return "L01", [*said, f"the SDK's client calls {layer}, which keeps what passes through it"]
         if grown[Sign.CHANNEL] > 0:
             return "L14", [
                 *said,
@@ -200,7 +203,12 @@ class _Judge:
         chain = [name, *(each for each in [line and line.split(" ", 1)[1]] if each and each != name)]
         if waits is not None:
             chain.append(waits.name)
-        data = sum(group.grown(sign) for sign in _DATA) > 0 or rule in ("L04", "L05", "L10", "L11")
+        data = sum(group.grown(sign) for sign in (*_DATA, Sign.LAYER)) > 0 or rule in (
+            "L04",
+            "L05",
+            "L10",
+            "L11",
+        )
         return Finding(
             id="",
             rule=rule,

@@ -126,19 +126,34 @@ def held_by_handler(
     for number, profile in enumerate(profiles):
         sizes, counts = profile.by_stack("live")
         for stack in np.flatnonzero(sizes):
-            frames, rooms = stack_with_rooms(profile, int(stack))
-            run = run_of(frames, rooms)
-            if run is not None:
-                name = plain_name(run.handler.function)
-                frames, rooms = frames[: run.inner], rooms[: run.inner]
-            else:
-                connection = any(TRANSPORT.search(frame.function) for frame in frames)
-                name = "(transport)" if connection else ""
-            group = groups.setdefault(name, Held(name, len(profiles), period))
-            place = place_of(
-                list(profile.stack(int(stack))), stack_with_rooms(profile, int(stack))[1], operations
+            group, sign, run, operation = _told(
+                groups, profile, int(stack), len(profiles), period, operations
             )
-            group.add(
-                number, sign_of(frames, rooms), int(sizes[stack]), int(counts[stack]), run, place.operation
-            )
+            group.add(number, sign, int(sizes[stack]), int(counts[stack]), run, operation)
     return groups
+
+
+def _told(
+    groups: dict[str, Held],
+    profile: AllocationProfile,
+    stack: int,
+    profiles: int,
+    period: int,
+    operations: Operations | None,
+) -> tuple[Held, Sign, Run | None, str | None]:
+    """What one stack tells: whose it is, what its blocks are, the application's part, the DynamoDB operation."""
+    frames, rooms = stack_with_rooms(profile, stack)
+    run = run_of(frames, rooms)
+    if run is not None:
+        name = plain_name(run.handler.function)
+        sign = sign_of(frames[: run.inner], rooms[: run.inner])
+    else:
+        connection = any(TRANSPORT.search(frame.function) for frame in frames)
+        name = "(transport)" if connection else ""
+        sign = sign_of(frames, rooms)
+    asked = 0
+    if run is not None and run.called_by_sdk is not None:
+        # a layer of the application's own, which the SDK called: the call to DynamoDB lies outside of it
+        sign, asked = Sign.LAYER, run.called_by_sdk
+    place = place_of(list(frames[asked:]), rooms[asked:], operations)
+    return groups.setdefault(name, Held(name, profiles, period)), sign, run, place.operation

@@ -6,8 +6,8 @@ import enum
 import re
 from collections.abc import Sequence
 
-from forensics.profiles.frames import Room
 from forensics.profiles.model import Frame
+from forensics.profiles.room import Room
 
 
 class Sign(enum.Enum):
@@ -21,6 +21,7 @@ class Sign(enum.Enum):
     ERROR = "errors and retries"
     METADATA = "response metadata and transport"
     CACHE = "the SDK's own caches"
+    LAYER = "what a layer inside the SDK's client keeps"
     CHANNEL = "a channel's blocks"
     TASK = "tasks"
     BODY = "HTTP bodies"
@@ -68,11 +69,13 @@ def sign_of(frames: Sequence[Frame], rooms: Sequence[Room]) -> Sign:
             return Sign.PAGE
         # a block of the arena holds keys and values alike: whoever asked first allocated it
         return Sign.TEXT if any(_TEXT.search(name) for name in names[:2]) else Sign.DATA
-    if any(_CHANNEL.search(name) for name in names):
-        return Sign.CHANNEL
-    if any(_TASK.search(name) for name in names) and not any(room == Room.SDK for room in rooms):
-        return Sign.TASK
-    if any(room == Room.SDK for room in rooms):
+    if not any(room == Room.SDK for room in rooms):
+        # the application's own channels and tasks: the SDK's connections have theirs
+        if any(_CHANNEL.search(name) for name in names):
+            return Sign.CHANNEL
+        if any(_TASK.search(name) for name in names):
+            return Sign.TASK
+    else:
         if any(_CACHE.search(name) for name in names):
             return Sign.CACHE
         innermost = next(name for name, room in zip(names, rooms, strict=True) if room == Room.SDK)

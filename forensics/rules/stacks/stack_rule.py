@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from forensics.findings import References, Remediation, Severity
-from forensics.profiles.frames import Room
 from forensics.profiles.model import Frame
+from forensics.profiles.room import Room
 
 #: Of what is kept without a bound; and of what is kept whole, so that it is exposed as well.
 CONSUMPTION = References(("API4:2023",), ("CWE-770",))

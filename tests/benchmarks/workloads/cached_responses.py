@@ -4,7 +4,7 @@ usage: cached_responses.py WALKER OBJECTS
 
 ``OBJECTS`` is about how many objects the heap gets: pages of 25 items, each item 17 dicts, 2 lists and a dozen strings,
 each page held by a dict and by a list. Commands on standard input, one JSON line each on standard output:
-``bare`` forks a child that sleeps 0.3 s and does nothing; ``walk FIFO`` snapshots into a named pipe; both tell the
+``bare`` forks a child that does nothing, and ends it; ``walk FIFO`` snapshots into a named pipe; both tell the
 longest gap between two ticks around the call. ``gap`` tells the longest one since ``watch``.
 """
 
@@ -12,6 +12,7 @@ import ctypes
 import gc
 import json
 import os
+import signal
 import sys
 import threading
 import time
@@ -66,8 +67,9 @@ def bare_fork():
     begin = time.perf_counter()
     pid = raw.fork()
     if pid == 0:
-        # The lock's own mutex may have been held at the fork: the child must not let go of the lock.
-        raw.usleep(300_000)
+        # Where a thread was waiting for the interpreter's lock at the fork, the child lets go of it here, and waits for
+        # ever for a thread that it has not: as idle as asleep. The parent ends it.
+        raw.usleep(10_000_000)
         raw._exit(0)
     return {"pause": time.perf_counter() - begin, "pid": pid}
 
@@ -88,7 +90,12 @@ def serve():
         if word == "bare":
             answer = bare_fork()
             pid = answer["pid"]
-            finish = lambda pid=pid: os.waitpid(pid, 0)  # noqa: E731
+
+            def finish(pid=pid):
+                time.sleep(0.3)
+                os.kill(pid, signal.SIGKILL)
+                os.waitpid(pid, 0)
+
         else:
             fd = os.open(rest, os.O_WRONLY)
             begin = time.perf_counter()

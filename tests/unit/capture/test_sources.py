@@ -119,6 +119,15 @@ def test_a_bound_that_may_be_none_is_no_bound(tmp_path, bound):
             'ExecuteStatement TableName="Orders"',
         ),
         ("d.batch_get_item(RequestItems={'Orders': {}})", 'BatchGetItem TableName="Orders"'),
+        (
+            "d.transact_get_items(TransactItems=[{'Get': {'TableName': 'Orders', 'Key': k}} for k in keys])",
+            'TransactGetItems TableName="Orders"',
+        ),
+        (
+            "d.execute_transaction(TransactStatements=[{'Statement': 'SELECT * FROM \"Orders\"'}])",
+            'ExecuteTransaction TableName="Orders"',
+        ),
+        ("d.transact_write_items(TransactItems=items)", "TransactWriteItems"),
         ("async def f():\n    await d.scan(TableName='Orders')", 'Scan TableName="Orders"'),
         ("d.scan(TableName=unknown)", "Scan"),
     ],

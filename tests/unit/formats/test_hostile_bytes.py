@@ -127,3 +127,20 @@ def test_deeply_nested_json_is_refused(tmp_path):
     file.write_text('{"head":' * 200_000)
     with pytest.raises(FormatError):
         formats.load(file, kind="heapprofile")
+
+
+@pytest.mark.parametrize("field", ["type", "name", "function_id", "location_id"])
+def test_an_index_that_leads_nowhere_is_refused(tmp_path, field):
+    from forensics.formats.pprof_schema import Profile
+
+    nowhere = 1_000_000
+    profile = Profile()
+    profile.string_table.extend(["", "inuse_space", "bytes", "main.f"])
+    profile.sample_type.add(type=nowhere if field == "type" else 1, unit=2)
+    profile.function.add(id=1, name=nowhere if field == "name" else 3)
+    profile.location.add(id=1).line.add(function_id=nowhere if field == "function_id" else 1)
+    profile.sample.add(value=[1], location_id=[nowhere if field == "location_id" else 1])
+    (tmp_path / "file.pb").write_bytes(profile.SerializeToString())
+    with pytest.raises(FormatError) as refused:
+        formats.load(tmp_path / "file.pb", kind="pprof")
+    assert refused.value.advice and "file.pb" in refused.value.message

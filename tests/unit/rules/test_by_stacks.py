@@ -1,4 +1,4 @@
-"""L01–L05 and L16 by stacks, FP1 and FP2 by series and profiles; stacks as the real SDKs show them."""
+"""L01–L05 and L16 by stacks, FP1, FP2 and FP3 by series and profiles; stacks as the real SDKs show them."""
 
 from __future__ import annotations
 
@@ -129,6 +129,39 @@ def test_allocated_is_not_held():
         Evidence("c", runtime="go", profiles=[both(5_000_000, 10_000_000), both(5_000_000, 90_000_000)])
     )
     assert [(each.rule, each.severity) for each in found] == [("FP2", "info")]
+
+
+def lag(*live, runtime="go", period=None):
+    profiles = [profile(runtime, [(STACKS[0][1], size)], start=1000.0 + k) for k, size in enumerate(live)]
+    for each in profiles:
+        object.__setattr__(each.origin, "sampling_period", period)
+    return judge(Evidence("c", runtime=runtime, profiles=profiles))
+
+
+@pytest.mark.parametrize(
+    "live",
+    [(60_000_000, 20_000_000), (20_000_000, 60_000_000, 21_000_000), (20_000_000, 60_000_000, 19_000_000)],
+)
+def test_gone_in_a_later_profile_is_collector_lag(live):
+    """FP3 by profiles: what was live, and is gone once the collector has run."""
+    (found,) = lag(*live)
+    assert (found.rule, found.severity, found.remediation.language) == ("FP3", "info", "go")
+    assert any("main.fetchPage" in line and "gone again" in line for line in found.evidence)
+    assert "60.0 MB → " in " ".join(found.evidence)
+    assert "gc.collect()" in lag(*live, runtime="python")[0].remediation.code
+
+
+@pytest.mark.parametrize(
+    ("live", "period"),
+    [
+        ((20_000_000, 60_000_000, 40_000_000), None),  # half of it stayed
+        ((20_000_000, 20_400_000, 20_000_000), None),  # next to nothing
+        ((4_000_000, 6_000_000, 4_000_000), 524288),  # within the sampling error
+        ((20_000_000, 20_000_000), None),
+    ],
+)
+def test_what_stays_or_hardly_moves_is_no_collector_lag(live, period):
+    assert not [each for each in lag(*live, period=period) if each.rule == "FP3"]
 
 
 def test_high_water_mark_by_series():

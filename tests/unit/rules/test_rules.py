@@ -258,3 +258,53 @@ def test_readme_lists_every_pattern_of_go_and_rust():
     readme = (Path(__file__).parents[3] / "README.md").read_text()
     for pattern in PATTERNS.values():
         assert f"| {pattern.id} | {pattern.title} |" in readme, pattern.id
+
+
+# -- one element ----------------------------------------------------------------------------------------------------
+
+LATEST = "LATEST = {}\ndef work(client):\n    LATEST['one'] = client.query(TableName='Orders')\n"
+
+
+def snapshots_of(fill, sizes, source=LATEST):
+    """One heap for each size, of the same namespace, whose values may be replaced or grow."""
+    names, graphs = namespace(source), []
+    for size in sizes:
+        fill(names, size)
+        graphs.append(heap(orders__api=names))
+    return judge(evidence(graphs))
+
+
+def test_the_latest_response_is_no_leak_however_large_it_is():
+    found = snapshots_of(lambda names, n: names["LATEST"].update(one=query_response(n)), (10, 40, 80, 120))
+    assert all(finding.severity == "info" for finding in found), found
+
+
+def test_the_latest_items_are_no_leak_however_many_they_are():
+    found = snapshots_of(lambda names, n: names["LATEST"].update(one=low_level_items(n)), (10, 40, 80, 120))
+    assert all(finding.severity == "info" for finding in found), found
+
+
+def test_one_more_thread_with_a_response_of_its_own_is_no_growth():
+    def fill(names, count):
+        names["LATEST"] = {n: query_response(60) for n in range(count)}
+
+    assert all(finding.severity == "info" for finding in snapshots_of(fill, (1, 1, 1, 2)))
+
+
+def test_one_response_that_takes_in_page_after_page_is_a_leak():
+    def fill(names, count):
+        whole = names["LATEST"].setdefault("one", query_response(1))
+        whole["Items"].extend(low_level_items(count))
+
+    finding = only(snapshots_of(fill, (40, 40, 40, 40)))
+    assert finding.growth.shape == "growing" and finding.retainer.path == "orders.api.LATEST"
+
+
+def test_one_list_that_takes_in_page_after_page_is_a_leak():
+    finding = only(
+        snapshots_of(
+            lambda names, n: names["LATEST"].setdefault("one", []).extend(low_level_items(n)),
+            (40, 40, 40, 40),
+        )
+    )
+    assert (finding.growth.shape, finding.objects) == ("growing", 160)

@@ -1,0 +1,79 @@
+"""The actix and axum services, leaking and mended: captured from outside by URL and by PID, judged, verified."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+import forensics as fx
+from forensics.specimens import service as specimens
+from forensics.specimens.desk import CONTROLS, RUST_DESK
+from forensics.specimens.moto import Moto
+from forensics.specimens.service import Service
+from tests.conftest import require
+from tests.integration.asking import Asking
+
+#: The crates of both are compiled where nothing was built before: some minutes on two busy cores.
+pytestmark = pytest.mark.timeout(1800)
+
+#: Route → the rules that may name its leak. A static map of whole outputs and one of items look alike to an allocator.
+RULES = {
+    "orders": {"L01", "L03"},
+    "label": {"L03", "L01"},
+    "export": {"L02"},
+    "tenant": {"L04"},
+    "queue": {"L14"},
+    "watch": {"L09"},
+    "audited": {"L01"},
+}
+OPERATIONS = {"orders": "Query", "label": "GetItem", "export": "Scan", "queue": "Query", "watch": "Query"}
+#: Requests of each route between two profiles: what a route leaks in one request is some kB.
+ROUNDS = {"audited": 16, "label": 4, "tenant": 3, "watch": 2, "queue": 2}
+
+
+@pytest.fixture(scope="module", params=["actix", "axum"])
+def captures(request, moto: Moto, tmp_path_factory) -> dict[str, Path]:
+    """Both twins of a framework, captured while they serve: the leaking one by its URL, the mended one by its PID."""
+    require("cargo", "install Cargo 1.95 or newer")
+    require("addr2line", "install binutils: it names the frames of a Rust program")
+    taken = {}
+    for variant in ("leaking", "mended"):
+        specimen = getattr(specimens, request.param)(variant)
+        folder = tmp_path_factory.mktemp(request.param) / variant
+        with (
+            Service(specimen, moto) as service,
+            Asking(service.url, (*RUST_DESK, *CONTROLS), ROUNDS) as asking,
+        ):
+            every = round(asking.seconds_for(12), 1)
+            target = f"{service.url}/debug/pprof" if variant == "leaking" else service.pid
+            fx.capture(target, to=folder, snapshots=4, every=every)
+        taken[variant] = folder
+    return taken
+
+
+def test_every_leak_is_found_and_its_handler_named(captures):
+    capture = fx.open(captures["leaking"])
+    assert capture.runtime == "rust" and len(capture.memory_profiles) == 4
+    findings = fx.findings(captures["leaking"])
+    by_function = {finding.retainer.path.rpartition("::")[2]: finding for finding in findings.at_least("low")}
+    found = {route: by_function[name].rule for route, name in RUST_DESK.items() if name in by_function}
+    wrong = {route: found.get(route) for route in RUST_DESK if found.get(route) not in RULES[route]}
+    assert not wrong, f"{wrong}\n{findings}"
+    controls = {"recent", "read_spending", "read_order", "main"} & set(by_function)
+    assert not controls, findings
+    for route, operation in OPERATIONS.items():
+        assert by_function[RUST_DESK[route]].dynamodb.operation == operation, route
+    for finding in by_function.values():
+        assert finding.remediation.language == "rust" and finding.growth.shape == "growing"
+    listed = by_function["list_orders"].retainer
+    assert listed.file.endswith("src/leaking.rs") and listed.line > 0
+
+
+def test_the_mended_twin_is_clean_and_verified(captures):
+    findings = fx.findings(captures["mended"])
+    assert not findings.at_least("low"), findings
+    verification = fx.verify(captures["leaking"], captures["mended"])
+    assert verification.fixed, verification
+    assert len(verification.causes) >= len(RUST_DESK)
+    assert not fx.verify(captures["leaking"], captures["leaking"]).fixed
