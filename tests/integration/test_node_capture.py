@@ -205,3 +205,24 @@ def test_censuses_in_place_of_snapshots_say_what_grew(tmp_path):
 def test_a_census_is_nothing_for_python():
     with pytest.raises(CaptureError, match="--census is for Node"):
         fx.capture(os.getpid(), census=True)
+
+
+def test_workers_of_a_cluster_are_captured_one_after_the_other(tmp_path):
+    """All of them would listen on one port: each is shut again before the next is opened."""
+    with started(script=Path(__file__).parent / "programs" / "cluster.js") as program:
+        family = psutil.Process(program.pid)
+        program.wait_until(lambda: len(family.children()) == 2)
+        for worker in family.children():
+            program.wait_until(lambda pid=worker.pid: inspector.door(pid).open)  # Node is up
+            found: list[str] = []
+
+            def counted(pid: int = worker.pid, found: list[str] = found) -> bool:
+                with inspector.entered(pid) as session:
+                    found[:] = [each.path for each in census(session).containers]
+                return "cluster.js · held" in found
+
+            program.wait_until(counted)  # it may not have come so far yet
+            assert listening(worker.pid) == set()
+        goes_on(program)
+        assert len(family.children()) == 2
+        assert "worker ended" not in program.log(100_000)
