@@ -44,6 +44,7 @@ class Plan:
     cost: guard.Cost
     headroom: int
     checks: tuple[Check, ...]
+    degrees: tuple[node_cost.Degree, ...] = ()  # Node: what can be had for less
 
     @property
     def allowed(self) -> bool:
@@ -64,13 +65,16 @@ class Plan:
     def __str__(self) -> str:
         facts = text_table(("", ""), self._facts()).lstrip("\n").strip("\n")
         checks = text_table(_CHECK_COLUMNS, self._check_rows())
+        degrees = text_table(_DEGREE_COLUMNS, self._degree_rows()) + "\n\n" if self.degrees else ""
         verdict = "It can be taken." if self.allowed else "It would be refused."
-        return f"{self._title()}\n{facts.strip()}\n\n{checks}\n\n{verdict} Nothing was touched."
+        return f"{self._title()}\n{facts.strip()}\n\n{degrees}{checks}\n\n{verdict} Nothing was touched."
 
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
         facts = html_table(("", ""), self._facts(), caption=self._title())
+        if self.degrees:
+            facts += html_table(_DEGREE_COLUMNS, self._degree_rows(), caption="In degrees")
         return facts + html_table(_CHECK_COLUMNS, self._check_rows(), caption="What was checked")
 
     def _title(self) -> str:
@@ -91,10 +95,17 @@ class Plan:
             ["disk", size(self.cost.disk_bytes * self.snapshots)],
         ]
 
+    def _degree_rows(self) -> list[list[str]]:
+        return [
+            [each.name, each.options, duration(each.pause_seconds), size(each.extra_bytes)]
+            for each in self.degrees
+        ]
+
     def _check_rows(self) -> list[list[str]]:
         return [[check.name, "yes" if check.passed else "NO", check.found] for check in self.checks]
 
 
+_DEGREE_COLUMNS = ("degree", "asked for by", "pause, at most about", "extra memory")
 _CHECK_COLUMNS = ("checked", "well", "found")
 
 
@@ -184,7 +195,8 @@ def _node_plan(found: Target, via: str, snapshots: int, to: Path) -> Plan:
         Check("stopped", _state(found.pid) not in "Tt", f"state {_state(found.pid)}"),
     )
     open_way = way.name if way is not None and way.open else None
-    return Plan(found, open_way, "v8", "V8's own", True, snapshots, cost, room.headroom, checks)
+    degrees = node_cost.degrees(foretold)
+    return Plan(found, open_way, "v8", "V8's own", True, snapshots, cost, room.headroom, checks, degrees)
 
 
 def require(pid: int, *, native: bool, in_place: bool = False) -> guard.Cost:

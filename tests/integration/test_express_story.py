@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 
@@ -16,7 +17,11 @@ from tests.conftest import ORDERS, require
 
 def forensics(*words: object, code: int = 0) -> str:
     command = [sys.executable, "-m", "forensics.cli", *map(str, words)]
-    run = subprocess.run(command, capture_output=True, text=True, timeout=240, check=False)
+    wide = {
+        **os.environ,
+        "COLUMNS": "200",
+    }  # tables are fitted to the terminal, and would break paths into lines
+    run = subprocess.run(command, capture_output=True, text=True, timeout=240, check=False, env=wide)
     assert run.returncode == code, run.stdout + run.stderr
     return run.stdout
 

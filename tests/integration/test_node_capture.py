@@ -136,7 +136,9 @@ def test_plan_and_targets_know_it_and_touch_nothing():
     with started() as program:
         plan = fx.plan(program.pid, snapshots=3)
         assert plan.allowed and plan.way == "inspector" and plan.cost.pause_seconds > 0
-        assert "Node" in str(plan)
+        assert "Node" in str(plan) and "--census" in str(plan) and "--census" in plan._repr_html_()
+        pauses = [each.pause_seconds for each in plan.degrees]
+        assert len(pauses) == 4 and pauses == sorted(pauses) and pauses[-1] == plan.cost.pause_seconds
         target = next(each for each in fx.targets() if each.pid == program.pid)
         assert target.open_ways == ("inspector",)
         assert listening(program.pid) == set()
@@ -203,3 +205,24 @@ def test_censuses_in_place_of_snapshots_say_what_grew(tmp_path):
 def test_a_census_is_nothing_for_python():
     with pytest.raises(CaptureError, match="--census is for Node"):
         fx.capture(os.getpid(), census=True)
+
+
+def test_workers_of_a_cluster_are_captured_one_after_the_other(tmp_path):
+    """All of them would listen on one port: each is shut again before the next is opened."""
+    with started(script=Path(__file__).parent / "programs" / "cluster.js") as program:
+        family = psutil.Process(program.pid)
+        program.wait_until(lambda: len(family.children()) == 2)
+        for worker in family.children():
+            program.wait_until(lambda pid=worker.pid: inspector.door(pid).open)  # Node is up
+            found: list[str] = []
+
+            def counted(pid: int = worker.pid, found: list[str] = found) -> bool:
+                with inspector.entered(pid) as session:
+                    found[:] = [each.path for each in census(session).containers]
+                return "cluster.js · held" in found
+
+            program.wait_until(counted)  # it may not have come so far yet
+            assert listening(worker.pid) == set()
+        goes_on(program)
+        assert len(family.children()) == 2
+        assert "worker ended" not in program.log(100_000)

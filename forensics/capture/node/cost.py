@@ -15,6 +15,7 @@ from forensics.errors import CaptureError
 BYTES_PER_NODE = 33
 SECONDS_PER_NODE = 5.5e-6
 EXTRA_PER_NODE = 320
+_CENSUS_SECONDS_PER_NODE = 3e-8
 _LEAST_EXTRA = 48 << 20
 _LEAST_PAUSE = 0.1
 #: bytes of our own file for each node, and of the snapshot that is held in this process's memory meanwhile
@@ -30,6 +31,31 @@ class SnapshotCost:
     pause_seconds: float
     extra_bytes: int
     disk_bytes: int
+
+
+@dataclass(frozen=True)
+class Degree:
+    """One degree of evidence: the options that ask for it, and its cost to the process."""
+
+    name: str
+    options: str
+    pause_seconds: float
+    extra_bytes: int
+
+
+def degrees(snapshot: SnapshotCost) -> tuple[Degree, ...]:
+    """What can be had of a Node process, the cheapest first, beside a snapshot of that cost.
+
+    Measured on Node 20: sampling takes about a millisecond to begin and to end, and its tables some MB; of a heap of
+    230 MB, a census stood still for 0.23 s at the longest, nearly all of it while the debugger went over the heap.
+    """
+    census = _LEAST_PAUSE + snapshot.nodes * _CENSUS_SECONDS_PER_NODE
+    return (
+        Degree("counters", "--snapshots 0 --watch 60", 0.001, 0),
+        Degree("sampled allocations", "--snapshots 0 --allocations 60", 0.002, 4 << 20),
+        Degree("census of containers", "--census", census, 16 << 20),
+        Degree("snapshot", "--snapshots 1", snapshot.pause_seconds, snapshot.extra_bytes),
+    )
 
 
 def foretell(heap_bytes: int) -> SnapshotCost:

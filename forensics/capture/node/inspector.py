@@ -27,9 +27,11 @@ PORT = 9229
 #: Seconds for the inspector to listen once the signal was sent; a busy event loop does not delay it.
 COMES_UP_WITHIN = 8.0
 _INSPECT = re.compile(r"--inspect(?:-brk|-wait|-port)?=(?:([^\s:]*|\[[^\]]*\]):)?(\d+)")
+#: The inspector's own ``require`` is there only while this is evaluated: what runs later must not name it, or Node
+#: before 20.16 ends with a ReferenceError.
 _CLOSE = (
-    "setTimeout(() => (process.getBuiltinModule ? process.getBuiltinModule('inspector') : "
-    "require('inspector')).close(), 50); 'closing'"
+    "(inspector => { setTimeout(() => { try { inspector.close() } catch {} }, 50) })"
+    "(process.getBuiltinModule ? process.getBuiltinModule('inspector') : require('inspector'))"
 )
 
 

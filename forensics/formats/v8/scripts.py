@@ -22,10 +22,9 @@ def code_table(raw: RawHeap) -> pa.Table:
     places = np.searchsorted(files[0], numbers)
     places = np.minimum(places, max(len(files[0]) - 1, 0))
     known = np.zeros(len(nodes), bool) if not len(files[0]) else files[0][places] == numbers
-    names = np.where(known, files[1][places] if len(files[0]) else 0, -1)
-    texts = raw.strings
-    file_column = texts.take(pa.array(names, mask=names < 0)).cast(pa.string()).fill_null("?")
-    function_names = texts.take(pa.array(raw.names[nodes])).cast(pa.string())
+    named = pa.array(places, mask=~known)
+    file_column = pa.array(files[1], pa.string()).take(named).fill_null("?")
+    function_names = raw.strings.take(pa.array(raw.names[nodes])).cast(pa.string())
     return pa.table(
         {
             "object": pa.array(nodes, pa.int32()),
@@ -36,8 +35,8 @@ def code_table(raw: RawHeap) -> pa.Table:
     )
 
 
-def _files(raw: RawHeap, closures: np.ndarray, scripts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """int64 script ids, ascending, and the string (index) that names each script's file."""
+def _files(raw: RawHeap, closures: np.ndarray, scripts: np.ndarray) -> tuple[np.ndarray, list[str]]:
+    """int64 script ids, ascending, and the name of each script's file."""
     ids, first = np.unique(scripts, return_index=True)
     found_ids, found_names = [], []
     for script, row in zip(ids.tolist(), first.tolist(), strict=True):
@@ -48,8 +47,16 @@ def _files(raw: RawHeap, closures: np.ndarray, scripts: np.ndarray) -> tuple[np.
         name = _child(raw, node, ("name",))
         if name >= 0:
             found_ids.append(script)
-            found_names.append(int(raw.names[name]))
-    return np.array(found_ids, np.int64), np.array(found_names, np.int64)
+            found_names.append(_text(raw, name))
+    return np.array(found_ids, np.int64), found_names
+
+
+def _text(raw: RawHeap, node: int, depth: int = 40) -> str:
+    """The text of a string node; one that Node 18 put together is read from its parts."""
+    if raw.types[node] != raw.node_type("concatenated string"):
+        return str(raw.strings[int(raw.names[node])].as_py())
+    parts = [_child(raw, node, (part,)) for part in ("first", "second")]
+    return "".join(_text(raw, part, depth - 1) for part in parts if part >= 0 and depth)
 
 
 def _child(raw: RawHeap, node: int, names: tuple[str, ...]) -> int:

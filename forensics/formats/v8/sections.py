@@ -209,9 +209,19 @@ class Sections:
                 raise self.error(f"{name!r} ends in record {done:,} of {count:,}", at)
             yield at, done, wrong
             released = self._release(released, at)
-        at = int(skip_separators(self.bytes, at, end))
+        at = self._beyond_separators(at, end)
         if at < end:
             raise self.error(f"{name!r} holds more than the {count:,} records that were announced", at)
+
+    def _beyond_separators(self, at: int, end: int) -> int:
+        while at < end:
+            stop = min(at + _STRIDE, end)
+            found = int(skip_separators(self.bytes, at, stop))
+            self._release(at, found)
+            if found < stop:
+                return found
+            at = found
+        return at
 
     def _release(self, begin: int, end: int) -> int:
         """Let go of the file's pages that were read."""
