@@ -17,13 +17,15 @@ _ending = _thread.allocate_lock()
 
 
 def counters(request):
-    """Collector statistics for each generation, and with ``malloc`` what glibc says of its heap (or None)."""
+    """Collector statistics for each generation; with ``malloc`` what glibc says of its heap (or None), and how many
+    blocks the interpreter's own allocator has given out, whose memory does not come from malloc."""
     stats = gc.get_stats()
     return {
         "collections": [each["collections"] for each in stats],
         "uncollectable": sum(each["uncollectable"] for each in stats),
         "enabled": gc.isenabled(),
         "malloc": _malloc() if request.get("malloc") else None,
+        "blocks": sys.getallocatedblocks() if request.get("malloc") else None,
     }
 
 

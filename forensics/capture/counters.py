@@ -58,6 +58,7 @@ class Sample:
     gc_uncollectable: int | None
     malloc_in_use: int | None
     malloc_free: int | None
+    python_blocks: int | None  # given out by the interpreter's own allocator, 512 bytes each at most
 
 
 #: the columns of ``process.parquet``
@@ -273,7 +274,7 @@ def _sockets(process: psutil.Process) -> tuple[int, int]:
 
 def _from_agent(link: AgentLink | None) -> dict[str, int | None]:
     names = ("gc_collections_0", "gc_collections_1", "gc_collections_2", "gc_uncollectable")
-    unknown: dict[str, int | None] = dict.fromkeys((*names, "malloc_in_use", "malloc_free"))
+    unknown: dict[str, int | None] = dict.fromkeys((*names, "malloc_in_use", "malloc_free", "python_blocks"))
     if link is None:
         return unknown
     try:
@@ -287,4 +288,5 @@ def _from_agent(link: AgentLink | None) -> dict[str, int | None]:
         "gc_uncollectable": answer["uncollectable"],
         "malloc_in_use": malloc.get("in_use"),
         "malloc_free": malloc.get("free"),
+        "python_blocks": answer.get("blocks"),
     }

@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 
 #: Theil–Sen looks at every pair of points: beyond this many, neighbours are replaced by their median.
 MOST_POINTS = 600
+#: What a block of CPython's own allocator holds, bytes; between 16 and 512. Services that keep parsed responses have 70
+#: to 120 in the mean. Too little here still tells a leak of small objects from memory that nobody uses.
+BLOCK_BYTES = 64
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,7 +26,7 @@ class GrowthSeries:
     ----------
     times : float64[n], seconds, ascending
     resident : float64[n], bytes: the resident set
-    live : float64[n] or None, bytes in use by the program: the allocator's count or the live heap
+    live : float64[n] or None, bytes in use by the program: the allocators' counts or the live heap
     free : float64[n] or None, bytes the allocator holds and the program does not use
     requests : float64[n] or None, a counter of requests served
     limit : bytes, the memory limit of the process, None where there is none
@@ -52,7 +55,8 @@ class GrowthSeries:
 
         Parameters
         ----------
-        process : columns time (seconds), rss …, and where known malloc_in_use, malloc_free, cgroup_limit
+        process : columns time (seconds), rss …, and where known malloc_in_use, malloc_free, python_blocks,
+            cgroup_limit
         measure : the column that is judged: rss, pss, uss or cgroup_usage
         requests : the column that counts requests, where there is one
 
@@ -67,7 +71,7 @@ class GrowthSeries:
         return cls(
             times=rows["time"].to_numpy(float),
             resident=rows[measure].to_numpy(float),
-            live=_column(rows, "malloc_in_use"),
+            live=_live(rows),
             free=_column(rows, "malloc_free"),
             requests=_column(rows, requests) if requests else None,
             limit=_limit(rows),
@@ -89,6 +93,16 @@ class GrowthSeries:
             )
         heap = np.array([float(graph.shallow_sizes[graph.reachable()].sum()) for graph in capture.snapshots])
         return cls(np.asarray(capture.times, float), heap, live=heap)
+
+
+def _live(rows: pd.DataFrame) -> np.ndarray | None:
+    """What malloc and the interpreter's own allocator have given out; None where either is not known.
+
+    Objects of up to 512 bytes lie in arenas that CPython maps past malloc: malloc alone stays flat while a service
+    leaks dicts and strings.
+    """
+    in_use, blocks = _column(rows, "malloc_in_use"), _column(rows, "python_blocks")
+    return None if in_use is None or blocks is None else in_use + BLOCK_BYTES * blocks
 
 
 def _column(rows: pd.DataFrame, name: str | None) -> np.ndarray | None:

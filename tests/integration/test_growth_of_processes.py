@@ -141,3 +141,30 @@ def test_a_capture_of_a_service_whose_allocator_fragments(tmp_path):
     loud = [each for each in capture.findings() if each.severity != "info"]
     assert {each.retainer.path for each in loud} <= {"__main__.pins"}
     assert all(each.retained_bytes < 0.1 * rise and each.dynamodb is None for each in loud)
+
+
+SMALL = """
+import time
+PAGES = []
+print("ready", flush=True)
+while True:
+    for number in range(300):
+        PAGES.append({"Items": [{"id": {"S": f"order-{number}"}, "total": {"N": str(number)}}], "Count": 1})
+    time.sleep(0.1)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="glibc's malloc")
+def test_a_leak_of_small_objects_is_a_leak_though_malloc_stays_flat(tmp_path):
+    """CPython maps the arenas of small objects past malloc, which says nothing of them."""
+    with subprocess.Popen([sys.executable, "-c", SMALL], stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout.readline() == "ready\n"
+            folder = take(process.pid, tmp_path / "capture", Order(snapshots=1, watch=15, sample_every=0.15))
+        finally:
+            process.kill()
+    watched = open_capture(folder).process
+    rise = watched.iloc[-1] - watched.iloc[0]
+    assert rise["malloc_in_use"] < 0.25 * rise["rss"], "what this test is about"
+    verdict = open_capture(folder).growth
+    assert verdict.shape == "steady leak", verdict

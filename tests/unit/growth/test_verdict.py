@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from forensics.growth import GrowthSeries, judge, judge_process
-from forensics.growth.series import slope_of
+from forensics.growth.series import BLOCK_BYTES, slope_of
 
 from . import held_out
 from .simulated import MB, SHAPES, leak, noise
@@ -138,16 +138,22 @@ def test_from_process_table():
             "rss": [30.0, 10.0, 20.0, 20.0, 99.0],
             "malloc_in_use": [3.0, 1.0, 2.0, 2.0, 9.0],
             "malloc_free": [None] * 5,
+            "python_blocks": [0.0, 0.0, 1.0, 1.0, 5.0],
             "cgroup_limit": [100.0, 100.0, 100.0, 100.0, None],
             "served": [30, 10, 20, 20, 40],
         }
     )
     series = GrowthSeries.from_process(process, requests="served")
     assert series.times.tolist() == [1, 2, 3] and series.resident.tolist() == [10, 20, 30]
-    assert series.live.tolist() == [1, 2, 3] and series.free is None and series.limit == 100
+    assert series.live.tolist() == [1, 2 + BLOCK_BYTES, 3] and series.free is None and series.limit == 100
     assert series.requests.tolist() == [10, 20, 30] and series.seconds == 2
     with pytest.raises(ValueError, match="no column pss"):
         GrowthSeries.from_process(process, measure="pss")
+
+
+def test_malloc_alone_does_not_say_what_a_python_program_uses():
+    process = pd.DataFrame({"time": [1.0, 2.0], "rss": [1.0, 2.0], "malloc_in_use": [1.0, 1.0]})
+    assert GrowthSeries.from_process(process).live is None
 
 
 def test_unlimited_cgroup_is_no_limit():

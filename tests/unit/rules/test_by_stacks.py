@@ -167,8 +167,9 @@ def test_what_stays_or_hardly_moves_is_no_collector_lag(live, period):
 def test_high_water_mark_by_series():
     """FP1 without an object graph: the resident set stays where a burst left it."""
     t = np.arange(120.0)
+    in_use = 6e7 + 2e8 * ((t > 30) & (t < 40))
     process = pd.DataFrame(
-        {"time": t, "rss": 1e8 + 2e8 * (t > 30), "malloc_in_use": 6e7 + 2e8 * ((t > 30) & (t < 40))}
+        {"time": t, "rss": 1e8 + 2e8 * (t > 30), "malloc_in_use": in_use, "python_blocks": 0 * t}
     )
     found = judge(Evidence("c", runtime="go", process=process))
     assert [(each.rule, each.severity) for each in found] == [("FP1", "info")]
