@@ -129,7 +129,7 @@ def test_watching_keeps_its_rate_reports_progress_and_writes_the_table(tmp_path:
         assert math.isclose(gaps.median(), 0.25, abs_tol=0.1)
         assert frame.rss.notna().all()
         assert "rss" in str(series)
-        assert "<td>rss</td>" in series._repr_html_()
+        assert ">rss</td>" in series._repr_html_()
         assert target.finish() == "fine"
 
 
