@@ -166,6 +166,8 @@ def diff(graphs: Sequence[HeapGraph], times: Sequence[float] | None = None) -> H
     for path, holder in _grown(graphs[0], graphs[-1], paths):
         paths.setdefault(path, None)
         found[-1].setdefault(path, holder)
+    for graph in graphs:
+        graph.release_pages()  # from here on few are looked at
     series = [_series(graphs, times, [holders.get(path) for holders in found]) for path in paths]
     series.sort(key=lambda s: (s.shape != "growing", -max(s.grown_bytes, 0), -s.bytes[-1], s.path))
     return HeapDiff(len(graphs), None if times is None else tuple(times), tuple(series), _types(graphs))

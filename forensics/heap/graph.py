@@ -361,6 +361,7 @@ class HeapGraph:
             if record is not None:
                 return Holders.from_dict(record)
             found = holders(self, limit, min_share)
+            self.release_pages()  # the search went through all of them
             if kept:
                 kept.save_record(name, found.to_dict())
             return found
