@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from forensics.plots.comparison import before_after
     from forensics.plots.dominators import icicle, treemap
-    from forensics.plots.flame import flame, flame_diff, flame_page
+    from forensics.plots.flame_graph import flame, flame_diff, flame_page
     from forensics.plots.flows import sankey
     from forensics.plots.series import growth, holders
     from forensics.plots.widget import ReferenceGraph
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 _PUBLIC = {
     "ReferenceGraph": "forensics.plots.widget",
     "before_after": "forensics.plots.comparison",
-    "flame": "forensics.plots.flame",
-    "flame_diff": "forensics.plots.flame",
-    "flame_page": "forensics.plots.flame",
+    "flame": "forensics.plots.flame_graph",
+    "flame_diff": "forensics.plots.flame_graph",
+    "flame_page": "forensics.plots.flame_graph",
     "growth": "forensics.plots.series",
     "holders": "forensics.plots.series",
     "icicle": "forensics.plots.dominators",

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from forensics import formats
-from forensics.plots.flame import flame_page
+from forensics.plots.flame_graph import flame_page
 
 DATA = Path(__file__).parents[1] / "data" / "profiles"
 

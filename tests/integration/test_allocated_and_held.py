@@ -9,7 +9,7 @@ import pytest
 import forensics as fx
 from forensics.capture import injector
 from forensics.investigation import Capture
-from forensics.plots.flame import flame
+from forensics.plots.flame_graph import flame
 from forensics.specimens.load import Load
 from forensics.specimens.service import Service, fastapi
 

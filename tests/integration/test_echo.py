@@ -57,7 +57,7 @@ def captures(moto: Moto, tmp_path_factory) -> dict[str, Path]:
         ):
             every = round(asking.seconds_for(12), 1)
             target = f"{service.url}/debug/pprof" if variant == "leaking" else str(service.pid)
-            done = forensics("capture", target, "--snapshots", 4, "--every", every, "--to", folder)
+            done = forensics("capture", target, "--snapshots", 6, "--every", every, "--to", folder)
             assert done.returncode == 0, done.stderr
             if variant == "leaking":
                 plan = forensics("capture", target, "--dry-run")
@@ -72,7 +72,7 @@ def captures(moto: Moto, tmp_path_factory) -> dict[str, Path]:
 def test_the_capture_says_what_it_is(captures):
     capture = fx.open(captures["leaking"])
     assert capture.runtime == "go" and capture.manifest["runtime_version"].startswith("1.")
-    assert len(capture.memory_profiles) == len(capture.goroutines) == 4
+    assert len(capture.memory_profiles) == len(capture.goroutines) == 6
     assert capture.manifest["complete"] and capture.process is not None
     assert (
         "debug/pprof" in str(capture) and "live bytes by handler" in forensics("show", capture.folder).stdout

@@ -11,6 +11,7 @@ from collections import Counter
 
 import aiobotocore.session
 import boto3
+import httpx
 import pydantic
 import pytest
 from boto3.dynamodb.conditions import Key
@@ -42,6 +43,9 @@ def endpoint():
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     url = "http://{}:{}".format(*server.get_host_and_port())
+    httpx.post(
+        f"{url}/moto-api/reset"
+    ).raise_for_status()  # the tables of all servers of a process are the same
     boto3.client("dynamodb", endpoint_url=url, **REGION).create_table(
         **ORDERS,
         KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}],

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from forensics import formats
-from forensics.plots.flame import flame, flame_diff, flame_page
+from forensics.plots.flame_graph import flame, flame_diff, flame_page
 from forensics.profiles.builder import ProfileBuilder
 from forensics.profiles.diff import diff
 from forensics.profiles.model import Frame, Origin

@@ -34,6 +34,9 @@ def endpoint():
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     url = "http://{}:{}".format(*server.get_host_and_port())
+    httpx.post(
+        f"{url}/moto-api/reset"
+    ).raise_for_status()  # the tables of all servers of a process are the same
     client = boto3.client("dynamodb", endpoint_url=url, **REGION)
     for table in ("Orders", "Customers"):
         client.create_table(
