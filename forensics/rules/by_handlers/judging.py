@@ -19,6 +19,9 @@ from forensics.rules.evidence import Evidence
 RUNTIMES = ("go", "rust")
 
 _DATA = (Sign.PAGE, Sign.DATA, Sign.TEXT)
+#: Stacks of goroutines, buffers of connections: what grows without a handler, beside handlers that grow ten times as
+#: much, is theirs.
+_ASIDE = 0.1
 #: A sign decides where it makes up this share of what grew.
 _DECIDES = 0.3
 #: Kept strings without this share of maps and lists around them are kept alone.
@@ -89,7 +92,7 @@ class _Judge:
     def causes(self) -> list[Cause]:
         found: list[Cause] = []
         for name, group in self.groups.items():
-            if name == "(transport)":
+            if name == "(transport)" or (not group.name and self._aside(group)):
                 continue
             if group.shape() == "growing":
                 found.append(self._of_handler(group))
@@ -100,6 +103,15 @@ class _Judge:
         if self.transport is not None and self.transport.shape() == "growing" and not grown:
             found.append(Cause(self._finding(self.transport, "L10", []), self.transport.total()))
         return found
+
+    def _aside(self, nameless: Held) -> bool:
+        """Whether growth without the application on its stack is the small share that named handlers bring along."""
+        named = sum(
+            max(0.0, each.grown())
+            for each in self.groups.values()
+            if each.name and each is not self.transport and each.shape() == "growing"
+        )
+        return nameless.grown() < _ASIDE * named
 
     # -- which pattern -----------------------------------------------------------------------------------------
 
