@@ -16,8 +16,8 @@ There is no moment at which the target depends on us. Until ``SETREGS`` nothing 
 nobody to restore it. ``kill -9`` on the capturing process at any instruction leaves no tracer (the kernel lets go),
 no changed register, and at most a thread that ends by itself after three seconds. Signals wait in the kernel while
 the thread stands and arrive afterwards, in order. An interrupted system call is restarted exactly as the kernel
-restarts it after a stop without a signal. Two injectors exclude each other by a lock on the interpreter's file, and
-write the same bytes if they do not. What stays behind is one private page of code (4 kB).
+restarts it after a stop without a signal. Two injectors exclude each other (``exclusive``), and write the same bytes
+if they do not. What stays behind is one private page of code (4 kB).
 
 Why Python and not C, and no library
 ------------------------------------
@@ -33,7 +33,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import fcntl
 import gc
 import os
 import platform
@@ -45,6 +44,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from forensics.capture import safety, stub
+from forensics.capture.exclusive import exclusive
 from forensics.capture.memory import ProcessMemory
 from forensics.capture.precedence import give_precedence
 from forensics.capture.preparation import OTHER_WAYS, Preparation, free_address, prepare
@@ -143,7 +143,7 @@ def _inject(pid: int, script: Callable[[int], str], patience: float) -> Injectio
     began = time.perf_counter()
     memory = ProcessMemory(pid)
     deadline = time.monotonic() + patience
-    with _alone(pid, deadline):
+    with exclusive(pid, deadline):
         plan = prepare(memory)
         stops = _Stops()
         page = free_address(plan.layout.all)
@@ -165,31 +165,6 @@ def _inject(pid: int, script: Callable[[int], str], patience: float) -> Injectio
         longest_stop=max(stops.times),
         seconds=time.perf_counter() - began,
     )
-
-
-# -- one at a time --------------------------------------------------------------------------------------
-
-
-@contextlib.contextmanager
-def _alone(pid: int, deadline: float) -> Iterator[None]:
-    """Keep other injectors out, whoever runs them; the lock goes with the process that holds it."""
-    descriptor = os.open(f"/proc/{pid}/exe", os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        while True:
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except OSError as error:
-                if error.errno not in (errno.EAGAIN, errno.EACCES) or time.monotonic() > deadline:
-                    raise CaptureError(
-                        f"Another capture is entering a process of the same interpreter as {pid} and does not end.",
-                        advice="Wait for it, or end it.",
-                        pid=pid,
-                    ) from error
-                time.sleep(0.005)
-        yield
-    finally:
-        os.close(descriptor)
 
 
 # -- the stop ----------------------------------------------------------------------------------------------

@@ -18,7 +18,8 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from forensics.capture.link import inner_pid
+from forensics.capture.exclusive import exclusive
+from forensics.capture.link import AgentLink, inner_pid
 from forensics.capture.payload import agent_script
 from forensics.capture.rights import container, status
 from forensics.errors import CaptureError
@@ -27,6 +28,8 @@ FIRST = (3, 14)
 _PREFIX = ".forensics-start-"
 #: seconds after which nothing waits for a script any more
 _FORGOTTEN = 86400.0
+#: seconds to wait for another capture that enters a process of the same interpreter
+_PATIENCE = 10.0
 _CALL = "import sys; sys.remote_exec(int(sys.argv[1]), sys.argv[2])"
 
 
@@ -57,32 +60,43 @@ def why_closed(pid: int, version: tuple[int, int]) -> str | None:
 def load_agent(pid: int, version: tuple[int, int], ready: Callable[[], None]) -> None:
     """Ask the interpreter of ``pid`` to start the agent, and wait by ``ready`` until it has.
 
+    A process remembers one script, the last it was given: whoever asked before would take the other's agent for its
+    own, and remove a file that is still to be read. So they come one after the other, and the second one asks only
+    if no agent listens yet.
+
     Raises
     ------
-    CaptureError : the interpreter refused.
+    CaptureError : the interpreter refused, or somebody else is asking and does not end.
     """
     caller = _caller(pid, version)
     if caller is None:
         raise CaptureError(f"No Python {version[0]}.{version[1]} is here to call sys.remote_exec on {pid}.")
     seen_as = inner_pid(pid) if caller[0].endswith("nsenter") else pid
-    # The file must be there until the main thread has read it; the agent's socket says when that was.
-    with script_in_target(pid) as path:
-        done = subprocess.run(
-            [*caller, "-I", "-S", "-c", _CALL, str(seen_as), path],
-            capture_output=True,
-            text=True,
-            timeout=30,
-            env={name: value for name, value in os.environ.items() if not name.startswith("PYTHON")},
-            check=False,
+    with exclusive(pid, time.monotonic() + _PATIENCE):
+        if AgentLink(pid).alive():
+            return
+        # The file must be there until the main thread has read it; the agent's socket says when that was.
+        with script_in_target(pid) as path:
+            _call([*caller, "-I", "-S", "-c", _CALL, str(seen_as), path], pid)
+            ready()
+
+
+def _call(command: list[str], pid: int) -> None:
+    done = subprocess.run(
+        command,
+        capture_output=True,
+        text=True,
+        timeout=30,
+        env={name: value for name, value in os.environ.items() if not name.startswith("PYTHON")},
+        check=False,
+    )
+    if done.returncode:
+        reason = done.stderr.strip().splitlines()[-1:] or ["no reason given"]
+        raise CaptureError(
+            f"sys.remote_exec was refused by process {pid}: {reason[0]}",
+            advice="Use --via injector, or see `forensics targets`.",
+            pid=pid,
         )
-        if done.returncode:
-            reason = done.stderr.strip().splitlines()[-1:] or ["no reason given"]
-            raise CaptureError(
-                f"sys.remote_exec was refused by process {pid}: {reason[0]}",
-                advice="Use --via injector, or see `forensics targets`.",
-                pid=pid,
-            )
-        ready()
 
 
 @contextlib.contextmanager
