@@ -57,10 +57,20 @@ class Evidence:
         return [float(each) - float(times[0]) for each in times]
 
     def responses_of(self, snapshot: int) -> pd.DataFrame | None:
-        """The tracer's notes for one snapshot (0 the first)."""
-        if self.responses is None or "snapshot" not in self.responses:
-            return self.responses
-        return self.responses[self.responses["snapshot"] == snapshot]
+        """The tracer's notes of what was held in one snapshot (0 the first).
+
+        The tracer is asked once the snapshot is taken: what came after it is not in the graph. And where a response
+        that it remembers as released lay, something else may lie by now.
+        """
+        noted = self.responses
+        if noted is None:
+            return None
+        if "snapshot" in noted:
+            noted = noted[noted["snapshot"] == snapshot]
+        if "held" in noted:
+            noted = noted[noted["held"].astype(bool)]
+        taken = self.snapshots[snapshot].meta.get("time") if self.snapshots else None
+        return noted[noted["time"] <= float(taken)] if taken and "time" in noted else noted
 
     def memory_limit(self) -> int | None:
         """The memory limit of the service's cgroup in bytes, None where there is none."""
