@@ -13,9 +13,11 @@ from typing import Any
 
 import pytest
 import typer
+from prometheus_client import CollectorRegistry, Counter, start_http_server
 
 from forensics import cli
 from forensics.capture import injector
+from forensics.investigation import open_capture
 from forensics.lab import bundled_capture
 from tests.integration.running import running
 
@@ -119,6 +121,8 @@ IMPOSSIBLE = [
     (("capture", 1, "--values", "some"), "is not one of masked, full, none"),
     (("capture", 1, "--when", "rss > banana"), "cannot be read"),
     (("capture", 1, "--snapshots", 0), "nothing to capture"),
+    (("capture", 1, "--requests", "banana"), "--requests 'banana' names no counter"),
+    (("capture", 1, "--requests", "http://127.0.0.1:1/metrics#http_requests_total"), "did not answer"),
     (("capture", 999999999, "--dry-run"), "There is no process 999999999"),
 ]
 
@@ -236,13 +240,21 @@ def test_targets(forensics: Forensics) -> None:
 
 @pytest.mark.skipif(bool(injector.supported()), reason=injector.supported() or "")
 def test_capture_watches_and_says_what_the_series_is(forensics: Forensics, tmp_path: Path) -> None:
+    registry = CollectorRegistry()
+    served = Counter("served", "Requests.", registry=registry)
+    served.inc(41)
+    page, _ = start_http_server(0, "127.0.0.1", registry)
+    metric = f"http://127.0.0.1:{page.server_port}/metrics#served_total"
     with running("collector") as process:
         cost = forensics("capture", process.pid, "--dry-run", "--json")
         assert cost.code == 0 and cost.json
         assert not list(tmp_path.iterdir())
         folder = tmp_path / "capture"
-        taken = forensics("capture", process.pid, "--watch", 3, "--to", folder)
+        taken = forensics("capture", process.pid, "--watch", 3, "--requests", metric, "--to", folder)
+    page.shutdown()
+    page.server_close()
     assert taken.code == 0
+    assert set(open_capture(folder).process["requests"].dropna()) == {41}
     assert re.search(r"^growth +cannot tell yet, watch for \d+ seconds in all$", taken.out, re.MULTILINE)
     assert forensics("show", folder, "--json").json["growth"]["watch_for"] >= 30
 
