@@ -11,11 +11,12 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
+from forensics import units
 from forensics.escape import hover
 from forensics.plots.figure import style
 from forensics.plots.palette import BAD, GOOD, OTHERS, ROOMS
 from forensics.profiles.diff import ProfileDiff
-from forensics.profiles.model import AllocationProfile, Frame, human_bytes
+from forensics.profiles.model import AllocationProfile, Frame
 from forensics.profiles.naming import spell
 from forensics.profiles.room import Room
 
@@ -69,11 +70,11 @@ def flame(
     flat = _flatten(root, min_share)
     colours = [ROOMS[node.room.label].light if node.room is not None else OTHERS for node in flat.nodes]
     hovers = [
-        f"{hover(node.label)}<br>{human_bytes(node.after)}, {node.after / max(root.after, 1):.1%}"
+        f"{hover(node.label)}<br>{units.size(node.after)}, {node.after / max(root.after, 1):.1%}"
         + (f"<br>{node.room.label}" if node.room is not None else "")
         for node in flat.nodes
     ]
-    title = f"{name} bytes by stack, {human_bytes(root.after)}"
+    title = f"{name} bytes by stack, {units.size(root.after)}"
     return _figure(flat, root, colours, hovers, title, search)
 
 
@@ -92,11 +93,11 @@ def flame_diff(diff: ProfileDiff, *, min_share: float = MIN_SHARE, search: str =
     most = max((abs(node.after - node.before) for node in flat.nodes), default=0.0) or 1.0
     colours = [_shade(node.after - node.before, most, noise) for node in flat.nodes]
     hovers = [
-        f"{hover(node.label)}<br>{human_bytes(node.before)} → {human_bytes(node.after)} "
-        f"({'+' if node.after >= node.before else '−'}{human_bytes(abs(node.after - node.before))})"
+        f"{hover(node.label)}<br>{units.size(node.before)} → {units.size(node.after)} "
+        f"({'+' if node.after >= node.before else '−'}{units.size(abs(node.after - node.before))})"
         for node in flat.nodes
     ]
-    title = f"Change of {diff.measure} bytes, {human_bytes(root.before)} → {human_bytes(root.after)}"
+    title = f"Change of {diff.measure} bytes, {units.size(root.before)} → {units.size(root.after)}"
     return _figure(flat, root, colours, hovers, title, search)
 
 

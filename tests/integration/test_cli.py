@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 import shutil
+import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -192,6 +194,23 @@ def test_findings_and_their_exit_code(forensics: Forensics, captures: Path) -> N
     assert worst["retainer"]["path"] == "orders.api.RESPONSES" and worst["retainer"]["line"] > 0
     assert forensics("findings", captures / "leaking", "--fail-on", "high").code == 1
     assert forensics("findings", captures / "mended", "--fail-on", "low").code == 0
+
+
+def test_the_command_in_the_evidence_can_be_pasted_into_a_shell(
+    forensics: Forensics, captures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The path stays as it was given, and is quoted."""
+    (tmp_path / "it's $HOME").symlink_to(captures)
+    monkeypatch.chdir(tmp_path)
+    judged = forensics("findings", "it's $HOME/leaking", "--json").json
+    command = judged["findings"][0]["evidence"][-1].removeprefix("check: ")
+    assert judged["capture"] == "leaking"
+    assert shlex.split(command)[:3] == ["forensics", "sql", "it's $HOME/leaking"]
+    forensics("report", "it's $HOME/leaking", "-o", "report.md")
+    assert f"- Check: `{command}`\n" in Path("report.md").read_text()
+    program = f'forensics() {{ {shlex.quote(sys.executable)} -m forensics.cli "$@"; }}; {command}'
+    ran = subprocess.run(["sh", "-c", program], capture_output=True, text=True, check=False)
+    assert ran.returncode == 0 and f"{judged['findings'][0]['objects']}" in ran.stdout, ran.stderr
 
 
 def test_verify_and_its_exit_code(forensics: Forensics, captures: Path) -> None:
