@@ -28,6 +28,7 @@ _EXAMPLE = (
     "Write it like http://127.0.0.1:8000/metrics#http_requests_total: the URL of a page of Prometheus metrics, and the "
     'name of a counter on it, with {label="value"} where only some of its series are meant.'
 )
+_REDIRECTED = "It redirects: give the address it leads to, often the same with a slash at its end."
 #: So many names are told where the one asked for is not there.
 _NAMES_TOLD = 8
 
@@ -65,7 +66,9 @@ class RequestCounter:
         status, body = get(self.url, within, LARGEST_PAGE, accept=_TEXT)
         if status != 200:
             raise CaptureError(
-                f"{shown} was asked for {self.name} and answered {status}.", advice=_EXAMPLE, url=shown
+                f"{shown} was asked for {self.name} and answered {status}.",
+                advice=_REDIRECTED if 300 <= status < 400 else _EXAMPLE,
+                url=shown,
             )
         try:
             families = list(text_string_to_metric_families(body.decode("utf-8")))

@@ -213,7 +213,8 @@ class _Taking:
         answer = self.link.request("modules")
         # A program started as `python app.py` may know itself by that relative name.
         modules = [(name, os.path.join(answer["cwd"], file)) for name, file in answer["modules"]]
-        table = sources.index(Path(f"/proc/{self.link.pid}/root"), modules)
+        own = sources.started(command_line(self.link.pid))
+        table = sources.index(Path(f"/proc/{self.link.pid}/root"), modules, own)
         self.bundle.write("sources.parquet", lambda path: pq.write_table(table, path))
 
     def _record_allocations(self, pool: ThreadPoolExecutor) -> Future[Path] | None:

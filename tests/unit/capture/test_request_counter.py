@@ -100,6 +100,7 @@ def test_a_name_that_is_not_there_is_told_with_those_that_are(page: str) -> None
     ("status", "body", "said"),
     [
         (404, b"nothing here", "answered 404"),
+        (307, b"", "answered 307.\n.*with a slash at its end"),
         (200, b"<html><body>Hello {</body></html>", "not with Prometheus' text format"),
         (200, b"\xff\xfe\x00", "not with Prometheus' text format"),
         (200, b"", "has no series of"),
