@@ -24,6 +24,7 @@ from forensics.bundle import Bundle
 from forensics.capture.counters import Watching
 from forensics.capture.endpoint import Endpoint
 from forensics.capture.pacing import Pace, Progress, no_progress
+from forensics.capture.request_counter import RequestCounter
 from forensics.capture.runtimes import runtime_of
 from forensics.errors import CaptureError, ForensicsError, FormatError
 from forensics.formats import pprof, symbols
@@ -36,13 +37,17 @@ MOST_GOROUTINES = 10_000
 
 @dataclass(frozen=True)
 class ProfileOrder:
-    """What to take from an endpoint; times in seconds. ``pid`` is the process behind it, where that is known."""
+    """What to take from an endpoint; times in seconds. ``pid`` is the process behind it, where that is known.
+
+    ``requests`` is the service's counter of requests, read while that process is watched.
+    """
 
     profiles: int = 1
     every: float = 5.0
     watch: float = 0.0
     pid: int | None = None
     progress: Progress = field(default=no_progress, repr=False)
+    requests: RequestCounter | None = None
 
 
 def take_profiles(endpoint: Endpoint, folder: str | os.PathLike[str], order: ProfileOrder) -> Path:
@@ -76,7 +81,7 @@ class _Taking:
             watching = None
             if self.order.pid is not None:
                 with contextlib.suppress(ForensicsError):
-                    watching = stack.enter_context(Watching(self.order.pid))
+                    watching = stack.enter_context(Watching(self.order.pid, requests=self.order.requests))
             try:
                 pace = Pace(self.order.progress)
                 for number in pace.evenly(self.order.profiles, self.order.every):

@@ -12,11 +12,12 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
+from forensics import units
 from forensics.escape import hover
 from forensics.plots.figure import style
 from forensics.plots.palette import BAD, GOOD, OTHERS, ROOMS
 from forensics.profiles.diff import ERRORS, ProfileDiff
-from forensics.profiles.model import AllocationProfile, Frame, human_bytes
+from forensics.profiles.model import AllocationProfile, Frame
 from forensics.profiles.naming import spell
 from forensics.profiles.room import Room
 
@@ -99,11 +100,11 @@ def flame(
     flat = _flatten(root, min_share)
     colours = [ROOMS[node.room.label].light if node.room is not None else OTHERS for node in flat.nodes]
     hovers = [
-        f"{node.told}<br>{human_bytes(node.after)}, {node.after / max(root.after, 1):.1%}"
+        f"{node.told}<br>{units.size(node.after)}, {node.after / max(root.after, 1):.1%}"
         + (f"<br>{node.room.label}" if node.room is not None else "")
         for node in flat.nodes
     ]
-    title = f"{name} bytes by stack, {human_bytes(root.after)}"
+    title = f"{name} bytes by stack, {units.size(root.after)}"
     return _figure(flat, root, colours, hovers, title, search)
 
 
@@ -124,11 +125,11 @@ def flame_diff(diff: ProfileDiff, *, min_share: float = MIN_SHARE, search: str =
         _shade(node.after - node.before, most, ERRORS * math.sqrt(node.variance)) for node in flat.nodes
     ]
     hovers = [
-        f"{node.told}<br>{human_bytes(node.before)} → {human_bytes(node.after)} "
-        f"({'+' if node.after >= node.before else '−'}{human_bytes(abs(node.after - node.before))})"
+        f"{node.told}<br>{units.size(node.before)} → {units.size(node.after)} "
+        f"({'+' if node.after >= node.before else '−'}{units.size(abs(node.after - node.before))})"
         for node in flat.nodes
     ]
-    title = f"Change of {diff.measure} bytes, {human_bytes(root.before)} → {human_bytes(root.after)}"
+    title = f"Change of {diff.measure} bytes, {units.size(root.before)} → {units.size(root.after)}"
     return _figure(flat, root, colours, hovers, title, search)
 
 

@@ -16,6 +16,8 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from forensics import units
+
 MeasureName = Literal["live", "peak", "temporary", "allocated"]
 
 #: What each measure counts, in the order in which one is chosen when none is named.
@@ -242,7 +244,7 @@ class AllocationProfile:
         return pd.DataFrame(columns)
 
     def __repr__(self) -> str:
-        sums = ", ".join(f"{name} {human_bytes(self.total(name))}" for name in self.measures)
+        sums = ", ".join(f"{name} {units.size(self.total(name))}" for name in self.measures)
         cut = "" if self.origin.complete else ", cut short"
         return (
             f"<AllocationProfile {self.origin.tool} of {self.origin.runtime}: "
@@ -252,13 +254,3 @@ class AllocationProfile:
     def _repr_html_(self) -> str:
         notes = "".join(f"<p>{html.escape(note)}</p>" for note in self.origin.notes)
         return f"<p>{html.escape(repr(self))}</p>{notes}{self.top(10).to_html(escape=True, index=False)}"
-
-
-def human_bytes(value: float) -> str:
-    """A size for people, decimal units: ``human_bytes(1_500_000) == '1.5 MB'``."""
-    size = float(value)
-    for unit in ("B", "kB", "MB", "GB"):
-        if abs(size) < 1000:
-            return f"{size:.0f} B" if unit == "B" else f"{size:.1f} {unit}"
-        size /= 1000
-    return f"{size:.1f} TB"

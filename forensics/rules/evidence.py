@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,7 +18,8 @@ class Evidence:
 
     Attributes
     ----------
-    name : what the capture is called, for commands in the evidence
+    name : what the capture is called
+    folder : the path by which it was opened, as it was given, for commands in the evidence; None for the name
     runtime : python, node, go, rust
     snapshots : object graphs, oldest first; may be lazy
     times : seconds since the epoch, one for each snapshot
@@ -41,6 +43,13 @@ class Evidence:
     goroutines: Sequence[Any] = ()
     goroutine_text: str | None = None
     manifest: Mapping[str, Any] = field(default_factory=dict)
+    folder: str | None = None
+
+    def command(self, verb: str, *words: str) -> str:
+        """``check: forensics VERB CAPTURE …``, to be pasted into a shell where this one was opened."""
+        folder = self.folder or self.name
+        folder = f"./{folder}" if folder.startswith("-") else folder
+        return f"check: {shlex.join(('forensics', verb, folder, *words))}"
 
     def seconds(self) -> list[float]:
         """Times of the snapshots from the first on; counted one a second where the capture has no clock."""

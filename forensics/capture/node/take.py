@@ -86,7 +86,9 @@ class _Taking:
         self.names: frozenset[str] = frozenset()
 
     def run(self) -> None:
-        with Watching(self.session.pid, every=self.order.sample_every) as watching:
+        with Watching(
+            self.session.pid, every=self.order.sample_every, requests=self.order.requests
+        ) as watching:
             try:
                 if self.order.allocations:
                     self.session.call("HeapProfiler.enable")
