@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from forensics.capture import endpoint as endpoints
+from forensics.capture import grf
 from forensics.capture.endpoint import Endpoint
 from forensics.capture.pacing import Progress, no_progress
 from forensics.capture.take import Order, take
@@ -34,6 +35,7 @@ def capture(
     workers: bool = False,
     in_place: bool = False,
     census: bool = False,
+    chains: bool = False,
     progress: Progress = no_progress,
 ) -> Path | list[Path]:
     """Capture a live process into a new folder and return the folder; with ``workers`` a list of folders.
@@ -46,13 +48,16 @@ def capture(
     snapshots : how many object graphs to take, or profiles where there is no graph; with ``when`` at most so many
     every : seconds from the start of one snapshot to the next; by default 5, or spread over ``watch``
     watch : sample the process's counters for so many seconds at least
-    allocations : record allocations with memray inside the process for so many seconds
+    allocations : record allocations with memray inside the process for so many seconds; of a Go service, what its
+        endpoint says was allocated in so many whole seconds
     when : conditions such as ``"rss > 80%"`` that trigger snapshots; the first is taken at once as baseline
     values : "masked" (default), "full" or "none"; see ``forensics.capture.masking``
     via : "auto", or one way in by name; see ``forensics targets``
     walker : "auto", "native" or "python"
     workers : capture every worker of this master process, each into its own folder
     in_place : walk in the process itself instead of a forked child; it stands still meanwhile
+    chains : walk the references of a Go process with grf at the end, so that ``forensics chains`` names who holds what;
+        **the process stands still meanwhile**, for how long ``forensics.plan`` foretells
     census : rank the large containers of a Node process in small steps, in place of snapshots
 
     Raises
@@ -82,16 +87,20 @@ def capture(
     endpoint, pid = _endpoint(target)
     folder = Path(to if to is not None else f"capture-{pid or 'pprof'}-{time.strftime('%Y%m%d-%H%M%S')}")
     if endpoint is not None:
-        if workers or in_place or allocations or when or census:
-            raise CaptureError(
-                "Of a pprof endpoint profiles are taken; the options --workers, --in-place, --allocations, "
-                "--census and --when are for Python and Node.",
-                advice="Leave them out; --snapshots and --every say how many profiles to take and when.",
-            )
+        _refuse_for_profiles(endpoint, order, workers=workers)
+        if chains:
+            _refuse_chains(endpoint, pid)
         from forensics.capture.take_profiles import ProfileOrder, take_profiles
 
-        return take_profiles(endpoint, folder, ProfileOrder(snapshots, every, watch, pid, progress))
+        return take_profiles(
+            endpoint, folder, ProfileOrder(snapshots, every, watch, pid, allocations, chains, progress)
+        )
     assert pid is not None
+    if chains:
+        raise CaptureError(
+            "--chains walks the references of a Go process, and this is none.",
+            advice="Leave it out: the object graph of a Python or Node process has them, see `forensics chains`.",
+        )
     if workers:
         return _take_workers(pid, folder, order)
     if look_at(pid).runtime == "node":
@@ -100,6 +109,36 @@ def capture(
         return take_node(pid, folder, order)
     _refuse_master(pid)
     return take(pid, folder, order)
+
+
+def _refuse_for_profiles(endpoint: Endpoint, order: Order, *, workers: bool) -> None:
+    """What cannot be had from a pprof endpoint."""
+    if workers or order.in_place or order.trigger is not None or order.census:
+        raise CaptureError(
+            "Of a pprof endpoint profiles are taken; the options --workers, --in-place, --census and --when are "
+            "for Python and Node.",
+            advice="Leave them out; --snapshots and --every say how many profiles to take and when.",
+        )
+    if order.allocations and endpoint.runtime != "go":
+        raise CaptureError(
+            f"{endpoint.url} serves what is live, and not what is allocated meanwhile, as --allocations asks.",
+            advice="Leave --allocations out: jemalloc's profiles know live memory alone.",
+        )
+
+
+def _refuse_chains(endpoint: Endpoint, pid: int | None) -> None:
+    """Chains that cannot be had; before anything is taken."""
+    if endpoint.runtime != "go":
+        raise CaptureError(
+            f"--chains walks the references of a Go process; behind {endpoint.url} is none.",
+            advice="Leave it out; `forensics findings` names the handlers that allocated what stays.",
+        )
+    if pid is None:
+        raise CaptureError(
+            f"--chains walks a process of this machine, and which one serves {endpoint.url} is not to be told.",
+            advice="Run it where the service runs, with the rights to see its sockets.",
+        )
+    grf.required()
 
 
 def _endpoint(target: int | str) -> tuple[Endpoint | None, int | None]:
