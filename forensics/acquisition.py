@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import psutil
 
 from forensics.capture import endpoint as endpoints
+from forensics.capture import grf
 from forensics.capture.cgroup import memory_group
 from forensics.capture.endpoint import Endpoint
 from forensics.capture.pacing import Progress, no_progress
@@ -44,6 +45,7 @@ def capture(
     workers: bool = False,
     in_place: bool = False,
     census: bool = False,
+    chains: bool = False,
     progress: Progress = no_progress,
 ) -> Path | list[Path]:
     """Capture a live process into a new folder and return the folder; with ``workers`` a list of folders.
@@ -56,7 +58,8 @@ def capture(
     snapshots : how many object graphs to take, or profiles where there is no graph; with ``when`` at most so many
     every : seconds from the start of one snapshot to the next; by default 5, or spread over ``watch``
     watch : sample the process's counters for so many seconds at least
-    allocations : record allocations with memray inside the process for so many seconds
+    allocations : record allocations with memray inside the process for so many seconds; of a Go service, what its
+        endpoint says was allocated in so many whole seconds
     when : conditions such as ``"rss > 80%"`` that trigger snapshots, at most one a minute; the first is taken at once
         as baseline. A percentage is of the memory limit, of the machine's memory where there is none
     requests : ``URL#NAME``, a counter of requests on a page of Prometheus metrics; the series then says how many
@@ -66,6 +69,8 @@ def capture(
     walker : "auto", "native" or "python"
     workers : capture every worker of this master process, each into its own folder
     in_place : walk in the process itself instead of a forked child; it stands still meanwhile
+    chains : walk the references of a Go process with grf at the end, so that ``forensics chains`` names who holds what;
+        **the process stands still meanwhile**, for how long ``forensics.plan`` foretells
     census : rank the large containers of a Node process in small steps, in place of snapshots
 
     Raises
@@ -99,12 +104,9 @@ def capture(
     endpoint, pid = _endpoint(target)
     folder = Path(to if to is not None else f"capture-{pid or 'pprof'}-{time.strftime('%Y%m%d-%H%M%S')}")
     if endpoint is not None:
-        if workers or in_place or allocations or when or census:
-            raise CaptureError(
-                "Of a pprof endpoint profiles are taken; the options --workers, --in-place, --allocations, "
-                "--census and --when are for Python and Node.",
-                advice="Leave them out; --snapshots and --every say how many profiles to take and when.",
-            )
+        _refuse_for_profiles(endpoint, order, workers=workers)
+        if chains:
+            _refuse_chains(endpoint, pid)
         if counter is not None and pid is None:
             raise CaptureError(
                 "--requests is counted beside the process's memory, and the process behind this endpoint is not known.",
@@ -112,9 +114,15 @@ def capture(
             )
         from forensics.capture.take_profiles import ProfileOrder, take_profiles
 
-        return take_profiles(endpoint, folder, ProfileOrder(snapshots, every, watch, pid, progress, counter))
+        wanted = ProfileOrder(snapshots, every, watch, pid, allocations, chains, progress, counter)
+        return take_profiles(endpoint, folder, wanted)
     assert pid is not None
     runtime = look_at(pid).runtime
+    if chains:
+        raise CaptureError(
+            "--chains walks the references of a Go process, and this is none.",
+            advice="Leave it out: the object graph of a Python or Node process has them, see `forensics chains`.",
+        )
     if trigger is not None:
         _can_happen(trigger, pid, runtime)
     if workers:
@@ -125,6 +133,36 @@ def capture(
         return take_node(pid, folder, order)
     _refuse_master(pid)
     return take(pid, folder, order)
+
+
+def _refuse_for_profiles(endpoint: Endpoint, order: Order, *, workers: bool) -> None:
+    """What cannot be had from a pprof endpoint."""
+    if workers or order.in_place or order.trigger is not None or order.census:
+        raise CaptureError(
+            "Of a pprof endpoint profiles are taken; the options --workers, --in-place, --census and --when are "
+            "for Python and Node.",
+            advice="Leave them out; --snapshots and --every say how many profiles to take and when.",
+        )
+    if order.allocations and endpoint.runtime != "go":
+        raise CaptureError(
+            f"{endpoint.url} serves what is live, and not what is allocated meanwhile, as --allocations asks.",
+            advice="Leave --allocations out: jemalloc's profiles know live memory alone.",
+        )
+
+
+def _refuse_chains(endpoint: Endpoint, pid: int | None) -> None:
+    """Chains that cannot be had; before anything is taken."""
+    if endpoint.runtime != "go":
+        raise CaptureError(
+            f"--chains walks the references of a Go process; behind {endpoint.url} is none.",
+            advice="Leave it out; `forensics findings` names the handlers that allocated what stays.",
+        )
+    if pid is None:
+        raise CaptureError(
+            f"--chains walks a process of this machine, and which one serves {endpoint.url} is not to be told.",
+            advice="Run it where the service runs, with the rights to see its sockets.",
+        )
+    grf.required()
 
 
 def _endpoint(target: int | str) -> tuple[Endpoint | None, int | None]:

@@ -3,6 +3,8 @@
     manifest.json            what, when, how, at what cost; a SHA-256 for each file
     snapshots/000/           one object graph, Arrow IPC (see ``SNAPSHOT_SCHEMAS``), opened by memory map
     allocations/             profiles as their tools wrote them
+    rates/                   what a Go service allocated in some seconds, freed or not
+    references/              what leads to what in a Go process, as grf wrote it
     process.parquet          counters of the process over time
     responses.parquet        what the DynamoDB tracer noted
     sources.parquet          where the program's own names are defined and filled

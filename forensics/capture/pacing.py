@@ -58,9 +58,13 @@ class Pace:
         self.began = time.monotonic()
         self._progress = progress
 
+    def left(self, moment: float) -> float:
+        """Seconds until ``moment``; below 0 where it has gone by."""
+        return self.began + moment - time.monotonic()
+
     def until(self, moment: float, stage: str = "waiting") -> None:
         """Return once ``moment`` has come; at once where it has gone by."""
-        while (left := self.began + moment - time.monotonic()) > 0:
+        while (left := self.left(moment)) > 0:
             self._progress(stage, moment - left, moment)
             time.sleep(min(left, _SAY_EVERY))
 

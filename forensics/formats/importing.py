@@ -85,12 +85,23 @@ def _add_heaps(bundle: Bundle, heaps: Sequence[Path]) -> None:
 
 
 def _add_profiles(bundle: Bundle, read: Sequence[tuple[Path, Loader, AllocationProfile]]) -> None:
-    entries = []
-    for number, (path, loader, profile) in enumerate(read):
+    entries: list[dict[str, Any]] = []
+    for path, loader, profile in read:
+        if profile.origin.stacks_are == "references":
+            _add_references(bundle, path)
+            continue
+        number = len(entries)
         name = f"allocations/{number:03d}{_suffix(path, loader)}"
         bundle.write(name, lambda target, source=path: shutil.copyfile(source, target))  # type: ignore[misc]
         entries.append({"file": name, "imported_from": path.name, "kind": loader.name, **_entry(profile)})
     bundle.update(allocations=entries)
+
+
+def _add_references(bundle: Bundle, path: Path) -> None:
+    """What grf wrote; of several the last one counts."""
+    name = "references/000.pb.gz"
+    bundle.write(name, lambda target: shutil.copyfile(path, target))
+    bundle.update(references={"file": name, "imported_from": path.name})
 
 
 def _suffix(path: Path, loader: Loader) -> str:

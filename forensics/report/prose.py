@@ -32,8 +32,8 @@ def render(material: Material) -> str:
         ]
         rows = zip(material.seconds, material.heap_bytes, material.heap_objects, strict=True)
         lines += [
-            f"| {number} | {units.duration(second)} | {units.size(size)} | {objects:,} |"
-            for number, (second, size, objects) in enumerate(rows)
+            f"| {number} | {units.duration(second)} | {units.size(size)} | {'–' if many is None else f'{many:,}'} |"
+            for number, (second, size, many) in enumerate(rows)
         ]
     if material.holder_lines:
         lines += ["", "| holder | first | last |", "|---|---:|---:|"]
@@ -78,7 +78,7 @@ def _finding(finding: Finding) -> list[str]:
     lines.append(f"- Held by {where}")
     if retainer.also_held_by:
         lines.append(f"- Also held by {', '.join(markdown_code(each) for each in retainer.also_held_by)}")
-    lines.append(f"- Keeps {units.size(finding.retained_bytes)} in {units.count(finding.objects, 'element')}")
+    lines.append(f"- Keeps {units.size(finding.retained_bytes)}{units.in_elements(finding.objects)}")
     moved = (
         growth.shape
         if growth.bytes_per_second is None

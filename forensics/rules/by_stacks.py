@@ -97,6 +97,7 @@ def _finding(
     words = f"{units.size(site.last)} live, {share:.0%} of the live heap"
     grew = f"grew from {units.size(site.first)} to {units.size(site.last)} between the first and the last profile"
     own = site.place.room == Room.APPLICATION
+    counted = last.measures["live"].counts is not None
     return Finding(
         id="",
         rule=site.rule.id,
@@ -111,7 +112,7 @@ def _finding(
             line=frame.line if frame and own and frame.line else None,
         ),
         retained_bytes=round(site.last),
-        objects=site.objects,
+        objects=site.objects if counted else None,
         growth=Growth("growing" if two else "unknown", None if rate is None else round(rate, 1)),
         dynamodb=DynamoDB(site.rule.kind, site.place.operation, None, site.objects)
         if site.place.dynamodb

@@ -27,6 +27,8 @@ class Evidence:
     profiles : allocation profiles, oldest first
     profile_times : seconds since the epoch, one for each profile; empty where the capture does not say
     goroutines : Go's goroutines (see ``forensics.formats.pprof.load_goroutines``), oldest first
+    rates : what Go allocated in some seconds (see ``forensics.formats.pprof.load_rates``), oldest first
+    references : what leads to what in a Go process, as grf walked it, or None
     goroutine_text : what ``goroutine?debug=2`` wrote last
     manifest : the capture's manifest
     """
@@ -42,6 +44,8 @@ class Evidence:
     profile_times: Sequence[float] = ()
     goroutines: Sequence[Any] = ()
     goroutine_text: str | None = None
+    rates: Sequence[Any] = ()
+    references: Any = None
     manifest: Mapping[str, Any] = field(default_factory=dict)
     folder: str | None = None
 

@@ -8,12 +8,13 @@ from collections.abc import Sequence
 import numpy as np
 
 from forensics import units
+from forensics.dynamodb.go_references import outputs
 from forensics.findings import DynamoDB, Finding, Growth, Retainer, Severity
 from forensics.profiles.model import AllocationProfile
 from forensics.profiles.naming import operations_of
 from forensics.rules.by_handlers.goroutines import Waiting, waiting
 from forensics.rules.by_handlers.patterns import PATTERNS
-from forensics.rules.by_handlers.series import Held, held_by_handler
+from forensics.rules.by_handlers.series import Held, held_by_handler, rates_by_handler
 from forensics.rules.by_handlers.signs import Sign
 from forensics.rules.evidence import Evidence
 
@@ -85,6 +86,9 @@ class _Judge:
         self.evidence, self.groups, self.stuck = evidence, groups, list(stuck)
         self.last = profiles[-1]
         self.seconds = evidence.profile_seconds()
+        self.counted = all(each.measures["live"].counts is not None for each in profiles)
+        self.rates = rates_by_handler(evidence.rates)
+        self.outputs = outputs(evidence.references) if evidence.references is not None else []
         self.transport = groups.get("(transport)")
         self.all_growth = max(
             1.0, sum(max(0.0, group.grown()) for group in groups.values() if group.shape() == "growing")
@@ -237,7 +241,7 @@ class _Judge:
                 line=frame.line if frame and frame.line else None,
             ),
             retained_bytes=round(float(sizes[-1])),
-            objects=int(group.objects[-1]),
+            objects=int(group.objects[-1]) if self.counted else None,
             growth=self._growth(sizes, shape, group.objects),
             dynamodb=DynamoDB(pattern.kind, operation, None, int(waits.counts[-1]) if waits else 0)
             if data
@@ -293,6 +297,7 @@ class _Judge:
         series = " → ".join(units.size(each) for each in sizes)
         over = f" in {self.seconds[-1]:.0f} s" if self.seconds else ""
         lines = [f"live bytes that it allocated, over {len(sizes)} profiles{over}: {series}", *said]
+        lines += self._turnover(group, sizes)
         if waits is not None:
             counts = " → ".join(f"{count:,}" for count in waits.counts)
             lines.append(f"goroutines in {waits.name} that wait for {waits.wait}: {counts}")
@@ -300,11 +305,35 @@ class _Judge:
         lines += [f"allocated by way of {line}" for line, _ in group.entries.most_common(3)]
         if not group.name:
             lines.append(self._deeper())
-        lines.append(
+        lines += self._holders(group) or [
             "a stack says who allocated it, not who holds it: look for what this line's result is stored in"
-        )
+        ]
         lines.append(self.evidence.command("show"))
         return tuple(lines)
+
+    def _holders(self, group: Held) -> list[str]:
+        """Which variables lead to outputs of the handler's operations, where grf walked the references.
+
+        Of several handlers that ask for the same operation it does not tell whose outputs they are: all are named.
+        """
+        return [
+            f"references: {each.path} leads to {each.outputs:,} {each.type}, {units.size(each.bytes)} reached first "
+            "by this way (grf)"
+            for each in [each for each in self.outputs if each.operation in group.operations][:3]
+        ]
+
+    def _turnover(self, group: Held, sizes: np.ndarray) -> list[str]:
+        """How much of what the handler allocates stays: what it allocates alone is no leak."""
+        allocated, kept = self.rates.get(group.name, 0.0), self._rate(sizes)
+        if allocated <= 0 or kept is None or kept <= 0:
+            return []
+        # both are sampled, and what no collection has seen yet is not in the former: the latter may be larger
+        share = (
+            f"at most {kept / allocated:.0%} of it stays"
+            if kept < 0.95 * allocated
+            else "most of it may stay"
+        )
+        return [f"it allocates {units.size(allocated)}/s at least, freed or not (seconds= profiles); {share}"]
 
     def _deeper(self) -> str:
         if self.evidence.runtime == "go":
@@ -317,7 +346,7 @@ class _Judge:
         limit, resident = self.evidence.memory_limit(), self.evidence.resident_bytes()
         if limit and resident and rate and rate > 0:
             left = round(max(0.0, (limit - resident) / rate), 1)
-        return Growth(shape, rate, self._rate(objects, 3), left)  # type: ignore[arg-type]
+        return Growth(shape, rate, self._rate(objects, 3) if self.counted else None, left)  # type: ignore[arg-type]
 
     def _rate(self, values: np.ndarray, digits: int = 1) -> float | None:
         if not self.seconds or self.seconds[-1] <= 0:
