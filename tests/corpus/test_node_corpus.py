@@ -35,6 +35,7 @@ class Driven:
     """A trigger for ``Order``: requests, a snapshot, requests, a snapshot …; no clock decides how much is done."""
 
     url: str
+    each: int = ROUND
     taken: int = 0
     asked: int = 0
 
@@ -46,7 +47,7 @@ class Driven:
 
     def drive(self) -> None:
         with httpx.Client(base_url=self.url, timeout=60, trust_env=False) as http:
-            for _ in range(ROUND):
+            for _ in range(self.each):
                 answer = http.get(f"/orders/C{self.asked % CUSTOMERS:05d}")
                 assert answer.status_code == 200, answer.text
                 self.asked += 1
