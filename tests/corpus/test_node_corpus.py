@@ -16,6 +16,7 @@ from forensics.capture.take import Order
 from forensics.findings import Finding
 from forensics.specimens.service import Service, node_program
 from tests.conftest import require
+from tests.corpus.tables import add
 
 SERVICES = Path(__file__).parent / "node" / "services"
 CASES = sorted(file.stem for file in SERVICES.glob("*.js"))
@@ -27,7 +28,9 @@ SNAPSHOTS = 3
 def expectations(name: str) -> dict[str, str]:
     """The ``key: value`` lines at the top of a service; a control has none."""
     head = SERVICES.joinpath(f"{name}.js").read_text().split("'use strict'")[0]
-    return dict(re.findall(r"^// (rule|holder|retainer|kind|operation|table): (.+)$", head, re.MULTILINE))
+    return dict(
+        re.findall(r"^// (rule|holder|retainer|kind|operation|table|evidence): (.+)$", head, re.MULTILINE)
+    )
 
 
 @dataclass
@@ -80,9 +83,16 @@ def test_there_are_enough_of_both():
         assert bool(expectations(name)) != name.startswith("control_")
 
 
+@pytest.fixture(scope="module")
+def tables(moto):
+    """The session's DynamoDB, and in it also sessions with tokens, and manuals with long texts."""
+    add(moto.client("dynamodb"), "Sessions", "Manuals")
+    return moto
+
+
 @pytest.mark.parametrize("name", CASES)
-def test_the_leak_is_found_and_named(name, moto, tmp_path):
-    capture = captured(name, moto, tmp_path / "capture")
+def test_the_leak_is_found_and_named(name, tables, tmp_path):
+    capture = captured(name, tables, tmp_path / "capture")
     loud = [finding for finding in capture.findings() if finding.severity != "info"]
     seen = "\n".join(map(described, loud)) or "nothing"
     wanted = expectations(name)
@@ -105,6 +115,7 @@ def test_the_leak_is_found_and_named(name, moto, tmp_path):
     for what in ("operation", "table"):
         if what in wanted:
             assert getattr(data, what) == wanted[what], seen
+    assert wanted.get("evidence", "") in "\n".join(finding.evidence), finding.evidence
     assert finding.remediation.language == "javascript"
 
 

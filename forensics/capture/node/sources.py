@@ -1,9 +1,9 @@
 """Where a JavaScript program's own names are defined, filled and emptied, and where it calls DynamoDB.
 
 The rows of ``forensics.capture.sources`` for JavaScript and for TypeScript's output, by the line: not a parser, but
-every pattern it looks for is written on one line by people and by formatters alike. Two kinds more: ``invoke`` (a
-function that is called by that name) and ``constant`` (a name that is given a text, which is the detail). Files are
-read through ``/proc/PID/root``, never run.
+every pattern it looks for is written on one line by people and by formatters alike. Three kinds more: ``invoke`` (a
+function that is called by that name), ``constant`` (a name that is given a text, which is the detail) and ``client``
+(a client of DynamoDB is made). Files are read through ``/proc/PID/root``, never run.
 """
 
 from __future__ import annotations
@@ -48,6 +48,7 @@ _FUNCTION = re.compile(
     rf"(?:function\s*\*?\s*({_NAME})\s*\(|(?:const|let|var)\s+({_NAME})\s*=\s*(?:async\s*)?(?:function|\([^)]*\)\s*=>|{_NAME}\s*=>)"
     rf"|^\s+(?:static\s+)?(?:async\s+)?\*?#?({_NAME})\s*\([^)]*\)\s*\{{|\.(?:get|post|put|delete|patch|use|all)\(\s*(['\"`][^'\"`]*['\"`]))"
 )
+_CLIENT = re.compile(r"new\s+(?:\w+\.)?(DynamoDB(?:Client|StreamsClient)?)\(")
 _INVOKED = re.compile(rf"(?<!function )(?<!new )\b({_NAME})\(")
 _CONSTANT = re.compile(
     rf"\b({_NAME})\s*[=:]\s*(?:process\.env\.\w+\s*(?:\|\||\?\?)\s*)?['\"`]([\w.-]{{3,255}})['\"`]\s*[,;}}]?\s*$"
@@ -186,6 +187,8 @@ def _said(
     for name in dict.fromkeys(_INVOKED.findall(code)):
         if name not in _KEYWORDS:
             yield "invoke", name, name
+    for match in _CLIENT.finditer(code):
+        yield "client", match[1], code.strip()
     constant = _CONSTANT.search(code)
     if constant:
         yield "constant", constant[1], constant[2]
