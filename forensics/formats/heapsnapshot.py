@@ -10,6 +10,7 @@ from forensics.formats.snapshot import save
 from forensics.formats.v8.graph import convert, load
 from forensics.formats.v8.raw import RawHeap, looks_like, read
 from forensics.formats.v8.scripts import code_table
+from forensics.formats.v8.tags import tagged
 
 
 def write(
@@ -43,7 +44,7 @@ def script_files(raw: RawHeap) -> list[str]:
     return sorted(file for file in files if file and file != "?")
 
 
-__all__ = ["read", "script_files", "write"]
+__all__ = ["read", "script_files", "tagged", "write"]
 
 register(
     Loader(
