@@ -79,7 +79,7 @@ def _add_heaps(bundle: Bundle, heaps: Sequence[Path]) -> None:
         entry: dict[str, Any] = {"name": f"snapshots/{number:03d}", "taken_at": taken_at, "walker": "v8"}
         with bundle.new_folder(entry["name"]) as folder:
             meta = {"runtime": "node", "taken_at": taken_at, "time": taken_at}
-            entry |= write(read(path), folder, key=key, meta=meta)
+            entry |= write(read(path, folder), key=key, meta=meta)
         entries.append({**entry, "imported_from": path.name})
         bundle.update(snapshots=entries)
 
