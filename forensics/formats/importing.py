@@ -81,10 +81,9 @@ def _add_heaps(bundle: Bundle, heaps: Sequence[Path]) -> None:
         entry: dict[str, Any] = {"name": f"snapshots/{number:03d}", "taken_at": taken_at, "walker": "v8"}
         with bundle.new_folder(entry["name"]) as folder:
             meta = {"runtime": "node", "taken_at": taken_at, "time": taken_at}
-            raw = read(path)
+            raw = read(path, folder)
             noted.append((number, tagged(raw)))
-            entry |= write(raw, folder, key=key, meta=meta)
-            del raw
+            entry |= write(raw, key=key, meta=meta)
         entries.append({**entry, "imported_from": path.name})
         bundle.update(snapshots=entries)
     responses.keep(bundle, noted)

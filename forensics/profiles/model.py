@@ -10,13 +10,15 @@ import html
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 
 from forensics import units
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 MeasureName = Literal["live", "peak", "temporary", "allocated"]
 
@@ -228,6 +230,8 @@ class AllocationProfile:
 
     def to_pandas(self) -> pd.DataFrame:
         """One row for each stack, thread and allocator; a copy."""
+        import pandas as pd
+
         from forensics.profiles.naming import place_of_stack
 
         places = [place_of_stack(self, stack).text for stack in range(self.n_stacks)]
