@@ -22,7 +22,7 @@ from forensics.errors import CaptureError, ForensicsError
 LARGEST_PAGE = 16 << 20
 #: Seconds that the page may take: at the beginning, and while the process is sampled once a second.
 ANSWERS_WITHIN = 10.0
-SAMPLED_WITHIN = 0.5
+SAMPLED_WITHIN = 2.0
 _TEXT = "text/plain;version=0.0.4"
 _EXAMPLE = (
     "Write it like http://127.0.0.1:8000/metrics#http_requests_total: the URL of a page of Prometheus metrics, and the "

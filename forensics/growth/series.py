@@ -75,7 +75,8 @@ class GrowthSeries:
             resident=rows[measure].to_numpy(float),
             live=_live(rows),
             free=_column(rows, "malloc_free"),
-            requests=_column(rows, requests) if requests else None,
+            # A busy service leaves many of our questions unanswered; its counter moves evenly in between.
+            requests=_column(rows, requests, known=0.5) if requests else None,
             limit=_limit(rows),
         )
 
@@ -112,8 +113,9 @@ def live_bytes(malloc: Measured, blocks: Measured) -> Measured:
     return malloc + BLOCK_BYTES * blocks
 
 
-def _column(rows: pd.DataFrame, name: str | None) -> np.ndarray | None:
-    if name is None or name not in rows or rows[name].notna().mean() < 0.8:
+def _column(rows: pd.DataFrame, name: str, known: float = 0.8) -> np.ndarray | None:
+    """A column without gaps; None where less than the share ``known`` of it is."""
+    if name not in rows or rows[name].notna().mean() < known:
         return None
     return rows[name].interpolate(limit_direction="both").to_numpy(float)
 

@@ -147,9 +147,10 @@ def test_a_capture_of_a_service_whose_allocator_fragments(tmp_path):
     assert f"{capture.growth.shape}" in str(capture)
     rise = capture.process["rss"].iloc[-1] - capture.process["rss"].iloc[0]
     # AND what a request costs, by the service's own counter, of which the pages of metrics are no part
-    counted = capture.process["requests"].dropna()
+    counted = capture.process.dropna(subset=["requests"])[["rss", "requests"]]
+    more = counted.iloc[-1] - counted.iloc[0]
     each = capture.growth.bytes_per_request
-    assert each.value == pytest.approx(rise / (counted.iloc[-1] - counted.iloc[0]), rel=0.3)
+    assert each.value == pytest.approx(more["rss"] / more["requests"], rel=0.3)
     assert each.low < each.value < each.high and f"{each.value:,.0f} bytes a request" in str(capture)
     loud = [each for each in capture.findings() if each.severity != "info"]
     assert {each.retainer.path for each in loud} <= {"__main__.pins"}
