@@ -17,7 +17,7 @@ DATA = ("notebooks", *(f"captures/{path.name}" for path in sorted(HERE.glob("cap
 
 #: Files inside the package that are not Python: templates, scripts, sources of the native parts, licences.
 DATA_SUFFIXES = (
-    *("html", "j2", "css", "js", "mjs", "svg", "json", "md", "txt", "sql", "proto", "typed"),
+    *("html", "j2", "css", "js", "mjs", "cjs", "svg", "json", "md", "txt", "sql", "proto", "typed"),
     *("c", "h", "S", "go", "mod", "sum", "rs", "toml", "lock"),
 )
 

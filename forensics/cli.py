@@ -113,7 +113,18 @@ def capture(
     when: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="CONDITION", help="Snapshot when 'rss > 80%' or 'growth > 1MB/min for 5m' happens."
+            metavar="CONDITION",
+            help="Snapshot when 'rss > 80%' or 'growth > 1MB/min for 5m' happens; a first one at the start, then at "
+            "most one a minute. Of: rss, pss, uss, cgroup, heap (malloc's and Python's own), free (held by malloc, "
+            "unused), growth, threads, descriptors, sockets.",
+        ),
+    ] = None,
+    requests: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL#NAME",
+            help="A counter of requests on a page of Prometheus metrics, such as "
+            "http://127.0.0.1:8000/metrics#http_requests_total: growth is told in bytes a request as well.",
         ),
     ] = None,
     values: Annotated[str, typer.Option(help="masked, full or none: what leaves of the values.")] = "masked",
@@ -153,6 +164,7 @@ def capture(
             watch=watch,
             allocations=allocations,
             when=tuple(when or ()),
+            requests=requests,
             values=values,
             via=via,
             walker=walker,

@@ -129,6 +129,7 @@ class Capture:
 
         return Evidence(
             name=self.name,
+            folder=str(self.folder),
             runtime=self.runtime,
             snapshots=self.snapshots,
             times=self.times,

@@ -23,9 +23,17 @@ def no_progress(stage: str, done: float, total: float) -> None:
 class Decision(Protocol):
     """What a trigger says of one sample."""
 
-    take: bool
-    reason: str
-    finished: bool
+    @property
+    def take(self) -> bool:
+        """Whether to take a snapshot now."""
+
+    @property
+    def reason(self) -> str:
+        """Why, in words for the manifest."""
+
+    @property
+    def finished(self) -> bool:
+        """Whether there will be no other."""
 
 
 class Trigger(Protocol):

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.parquet as pq
+
+from forensics.bundle import Bundle
 
 SCHEMA = pa.schema(
     [
@@ -27,11 +30,11 @@ SCHEMA = pa.schema(
 
 
 def table(answers: Iterable[tuple[int, Iterable[Mapping[str, Any]]]]) -> pa.Table:
-    """The rows of the agent's verb ``responses``, asked beside each snapshot.
+    """The rows of the agent's verb ``responses``, asked beside each snapshot, or those found in a heap of V8.
 
     Parameters
     ----------
-    answers : (number of the snapshot, the answer's ``rows``); see ``forensics.agent.tracing.rows``.
+    answers : (number of the snapshot, its rows); see ``forensics.agent.tracing.rows``, ``forensics.formats.v8.tags``.
 
     Returns
     -------
@@ -41,3 +44,10 @@ def table(answers: Iterable[tuple[int, Iterable[Mapping[str, Any]]]]) -> pa.Tabl
     return pa.Table.from_pylist(
         [{name: row.get(name) for name in SCHEMA.names} for row in rows], schema=SCHEMA
     )
+
+
+def keep(bundle: Bundle, answers: Iterable[tuple[int, Sequence[Mapping[str, Any]]]]) -> None:
+    """Write the table into a capture, if there is anything in it: without the tracer there is none."""
+    noted = [(snapshot, rows) for snapshot, rows in answers if rows]
+    if noted:
+        bundle.write("responses.parquet", lambda path: pq.write_table(table(noted), path))

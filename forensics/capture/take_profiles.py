@@ -27,6 +27,7 @@ from forensics.capture import grf, statics
 from forensics.capture.counters import Watching
 from forensics.capture.endpoint import ANSWERS_WITHIN, Endpoint
 from forensics.capture.pacing import Pace, Progress, no_progress
+from forensics.capture.request_counter import RequestCounter
 from forensics.capture.runtimes import runtime_of
 from forensics.errors import CaptureError, ForensicsError, FormatError, TargetError
 from forensics.formats import pprof, symbols
@@ -43,6 +44,7 @@ _ROOM_BEFORE_THE_NEXT = 0.5
 class ProfileOrder:
     """What to take from an endpoint; times in seconds. ``pid`` is the process behind it, where that is known.
 
+    ``requests`` is the service's counter of requests, read while that process is watched.
     ``chains``: walk the references with grf at the end, for which the process stands still.
     ``allocations``: note what is allocated for so long, after the last profile; Go alone can say.
     """
@@ -54,6 +56,7 @@ class ProfileOrder:
     allocations: float = 0.0
     chains: bool = False
     progress: Progress = field(default=no_progress, repr=False)
+    requests: RequestCounter | None = None
 
 
 def take_profiles(endpoint: Endpoint, folder: str | os.PathLike[str], order: ProfileOrder) -> Path:
@@ -88,7 +91,7 @@ class _Taking:
             watching = None
             if self.order.pid is not None:
                 with contextlib.suppress(ForensicsError):
-                    watching = stack.enter_context(Watching(self.order.pid))
+                    watching = stack.enter_context(Watching(self.order.pid, requests=self.order.requests))
             try:
                 pace = Pace(self.order.progress)
                 for number in pace.evenly(self.order.profiles, self.order.every):

@@ -155,6 +155,13 @@ def _lines_of_script(
     return (known[0] if known else Line(file, None) if file else None), filled, emptied
 
 
+def clients_made(sources: pd.DataFrame | None) -> tuple[Line, ...]:
+    """The lines of functions of JavaScript that make a client; those of a module run once."""
+    if sources is None or not len(sources):
+        return ()
+    return _lines(sources[(sources["kind"] == "client") & (sources["scope"].fillna("") != "")])
+
+
 def _of_path(sources: pd.DataFrame, path: str, kind: str, name: str, module: str) -> pd.DataFrame:
     """The rows that speak of this holder: by name, then narrowed by module and scope as far as rows are left."""
     rows = sources[sources["name"] == name]

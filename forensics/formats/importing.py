@@ -13,6 +13,7 @@ from typing import Any
 
 import forensics
 from forensics.bundle import Bundle
+from forensics.capture import responses
 from forensics.errors import FormatError
 from forensics.formats.registry import Loader, guess
 from forensics.profiles.model import AllocationProfile
@@ -70,18 +71,22 @@ def check_heap(path: Path) -> None:
 
 def _add_heaps(bundle: Bundle, heaps: Sequence[Path]) -> None:
     """Object graphs in the order in which they were written; values are masked, the file itself is not kept."""
-    from forensics.formats.heapsnapshot import read, write
+    from forensics.formats.heapsnapshot import read, tagged, write
 
     key = secrets.token_bytes(16)
     entries = []
+    noted: list[tuple[int, list[dict[str, Any]]]] = []
     for number, path in enumerate(sorted(heaps, key=lambda each: (each.stat().st_mtime, each.name))):
         taken_at = path.stat().st_mtime
         entry: dict[str, Any] = {"name": f"snapshots/{number:03d}", "taken_at": taken_at, "walker": "v8"}
         with bundle.new_folder(entry["name"]) as folder:
             meta = {"runtime": "node", "taken_at": taken_at, "time": taken_at}
-            entry |= write(read(path), folder, key=key, meta=meta)
+            raw = read(path, folder)
+            noted.append((number, tagged(raw)))
+            entry |= write(raw, key=key, meta=meta)
         entries.append({**entry, "imported_from": path.name})
         bundle.update(snapshots=entries)
+    responses.keep(bundle, noted)
 
 
 def _add_profiles(bundle: Bundle, read: Sequence[tuple[Path, Loader, AllocationProfile]]) -> None:

@@ -9,7 +9,8 @@ from typing import Any
 
 import pandas as pd
 
-from forensics.profiles.model import AllocationProfile, human_bytes
+from forensics import units
+from forensics.profiles.model import AllocationProfile
 from forensics.profiles.naming import Operations, places
 
 
@@ -53,7 +54,7 @@ class ByHandler:
 
     def __str__(self) -> str:
         rows = [
-            f"  {human_bytes(row.first):>9} → {human_bytes(row.last):>9}  {row.handler}"
+            f"  {units.size(row.first):>9} → {units.size(row.last):>9}  {row.handler}"
             f"{f' → {row.operation}' if row.operation else ''}  ({row.mostly}{turnover})"
             for row, turnover in zip(self.table.itertuples(), self._turnovers(), strict=True)
         ]
@@ -63,7 +64,7 @@ class ByHandler:
         if "allocated a second" not in self.table:
             return [""] * len(self.table)
         rates = self.table["allocated a second"]
-        return [f"; allocates {human_bytes(each)}/s, freed or not" if each else "" for each in rates]
+        return [f"; allocates {units.size(each)}/s, freed or not" if each else "" for each in rates]
 
     __repr__ = __str__
 
@@ -88,8 +89,7 @@ class ByPlace:
 
     def __str__(self) -> str:
         rows = [
-            f"  {human_bytes(row.bytes):>9}  {row.share:>5.1%}  {row.place}"
-            for row in self.table.itertuples()
+            f"  {units.size(row.bytes):>9}  {row.share:>5.1%}  {row.place}" for row in self.table.itertuples()
         ]
         return "\n".join(["live bytes by place, last profile", *rows])
 

@@ -93,7 +93,7 @@ def _finding(finding: Finding) -> list[str]:
         lines.append(told + (f" on {markdown_code(held.table)}" if held.table else ""))
     if retainer.chain:
         lines.append(f"- Chain: {' → '.join(markdown_code(step) for step in retainer.chain)}")
-    lines += [f"- Evidence: {markdown(line)}" for line in finding.evidence]
+    lines += [_evidence(line) for line in finding.evidence]
     lines += [f"- {prefix}{named(each)}" for prefix, each in _standards(finding)]
     if finding.remediation.summary:
         lines += ["", f"**What to change.** {markdown(finding.remediation.summary)}"]
@@ -102,6 +102,12 @@ def _finding(finding: Finding) -> list[str]:
         fence = "`" * max([3, *(len(line) - len(line.lstrip("`")) + 1 for line in map(str.strip, code))])
         lines += ["", f"{fence}{finding.remediation.language}", *code, fence]
     return lines
+
+
+def _evidence(line: str) -> str:
+    """A line of evidence; a command stays as it is pasted."""
+    said, check, command = line.partition("check: ")
+    return f"- Check: {markdown_code(command)}" if check and not said else f"- Evidence: {markdown(line)}"
 
 
 def _standards(finding: Finding) -> list[tuple[str, str]]:

@@ -17,6 +17,8 @@ from forensics.rules.evidence import Evidence
 from forensics.rules.secrets import seconds_kept, secrets_in
 from forensics.rules.suspect import Suspect
 
+_OF_CLIENTS = (Kind.CLIENT, Kind.HTTP_SESSION)
+
 
 def describe(
     evidence: Evidence,
@@ -46,6 +48,9 @@ def describe(
     found = recognise(graph)
     users = places.users_of(graph, path, kind)
     definition, filling, clearing = places.lines_of(graph, path, kind, users, evidence.sources)
+    if definition is None and dynamo_kind in _OF_CLIENTS and is_node(graph):
+        # Sockets hold what was dropped: the line to change is the one that makes it for each call.
+        definition = next(iter(places.clients_made(evidence.sources)), None)
     seconds = evidence.seconds()
     responses = evidence.responses_of(len(evidence.snapshots) - 1)
     secrets = secrets_in(graph, inside)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from forensics.dynamodb.places import clients_made
 from forensics.dynamodb.vocabulary import Kind
 from forensics.findings import References, Remediation
 from forensics.rules.evidence import Evidence
@@ -30,9 +31,7 @@ class UnclosedTransport(Rule):
     title = "Unclosed async client"
     runtimes = ("python", "node")
     needs = ("snapshots", "process")
-    thresholds = (
-        "three aiohttp sessions or more at one place; open sockets are evidence where they were counted"
-    )
+    thresholds = "three aiohttp sessions or HTTP agents at one place; open sockets are evidence where they were counted"
     weight = 52
     references = References(owasp=("API4:2023",), cwe=("CWE-772", "CWE-404"))
     remediation = Remediation("Enter each async client with `async with`, one for the process.", _CODE)
@@ -42,7 +41,9 @@ class UnclosedTransport(Rule):
         if evidence.runtime == "node":
             if suspect.dynamo_kind != Kind.HTTP_SESSION or suspect.elements[-1] < 3:
                 return None
-            return self.claim("HTTP agents of clients that were never destroyed stay with their sockets", 0.8)
+            made = [f"clients are made at {line}" for line in clients_made(evidence.sources)[:3]]
+            stays = "HTTP agents of clients that were never destroyed stay with their sockets"
+            return self.claim(stays, 0.8, *made)
         if suspect.dynamo_kind not in (Kind.CLIENT, Kind.HTTP_SESSION) or suspect.elements[-1] < 3:
             return None
         sessions = suspect.holds(Kind.HTTP_SESSION)

@@ -6,6 +6,7 @@ import numpy as np
 
 from forensics.dynamodb.vocabulary import Kind
 from forensics.findings import References, Remediation
+from forensics.heap.javascript import is_node
 from forensics.rules.evidence import Evidence
 from forensics.rules.rule import Claim, Rule
 from forensics.rules.suspect import Suspect
@@ -14,6 +15,8 @@ from forensics.rules.suspect import Suspect
 RATIO = 10
 #: An attribute of this many bytes or characters is a document, not a field.
 LARGE = 10_000
+_VALUES = ("str", "bytes", "bytearray")
+_VALUES_V8 = ("(string)", "system / JSArrayBufferData")
 
 _CODE = """\
 def open_orders(client):
@@ -71,7 +74,7 @@ class OverFetch(Rule):
 
 
 def _counts(suspect: Suspect, evidence: Evidence) -> tuple[int, int]:
-    """Sums of Count and ScannedCount over the retained responses, where they were kept."""
+    """Sums of Count and ScannedCount over the retained responses; V8's snapshots have no small numbers."""
     graph = evidence.snapshots[-1]
     totals = {"Count": 0, "ScannedCount": 0}
     for member in suspect.members[:500].tolist():
@@ -88,6 +91,8 @@ def _large_values(suspect: Suspect, evidence: Evidence) -> tuple[int, int]:
     graph = evidence.snapshots[-1]
     inside = content(graph, suspect.members)
     names = graph.type_names.to_pylist()
-    plain = np.isin(graph.types, [k for k, name in enumerate(names) if name in ("str", "bytes", "bytearray")])
-    large = inside & plain & (graph.lengths >= LARGE)
+    # V8 cuts long texts, and lays a binary's bytes apart from it: both are told by the bytes they take.
+    wanted, measured = (_VALUES_V8, graph.shallow_sizes) if is_node(graph) else (_VALUES, graph.lengths)
+    plain = np.isin(graph.types, [k for k, name in enumerate(names) if name in wanted])
+    large = inside & plain & (measured >= LARGE)
     return int(large.sum()), int(graph.shallow_sizes[large].sum())

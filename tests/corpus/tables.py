@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from typing import Any
 
-CUSTOMERS, ORDERS_EACH, DOCUMENTS, SESSIONS = 200, 12, 60, 100
+CUSTOMERS, ORDERS_EACH, DOCUMENTS, SESSIONS, MANUALS = 200, 12, 60, 100, 10
 
 
 def seed(client: Any) -> None:
@@ -25,6 +25,16 @@ def seed(client: Any) -> None:
     _fill(client, "Customers", [_customer(n, letters) for n in range(CUSTOMERS)])
     _fill(client, "Documents", [_document(n, letters) for n in range(DOCUMENTS)])
     _fill(client, "Sessions", [_session(n, letters) for n in range(SESSIONS)])
+
+
+def add(client: Any, *names: str) -> None:
+    """Make and fill some of these tables beside what is there already: ``Sessions``, ``Manuals``."""
+    letters = random.Random(20260101)
+    makers = {"Sessions": ("session_id", _session, SESSIONS), "Manuals": ("manual_id", _manual, MANUALS)}
+    for name in names:
+        key, make, count = makers[name]
+        _table(client, name, key)
+        _fill(client, name, [make(n, letters) for n in range(count)])
 
 
 def _table(
@@ -95,6 +105,15 @@ def _document(number: int, letters: random.Random) -> dict[str, Any]:
         "version": {"N": str(letters.randint(1, 40))},
         "body": {"S": _text(letters, 9_000)},
         "thumbnail": {"B": letters.randbytes(3_000)},
+    }
+
+
+def _manual(number: int, letters: random.Random) -> dict[str, Any]:
+    return {
+        "manual_id": {"S": f"m{number}"},
+        "title": {"S": _text(letters, 30)},
+        "body": {"S": _text(letters, 20_000)},
+        "drawing": {"B": letters.randbytes(12_000)},
     }
 
 

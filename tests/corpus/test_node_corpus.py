@@ -16,6 +16,7 @@ from forensics.capture.take import Order
 from forensics.findings import Finding
 from forensics.specimens.service import Service, node_program
 from tests.conftest import require
+from tests.corpus.tables import add
 
 SERVICES = Path(__file__).parent / "node" / "services"
 CASES = sorted(file.stem for file in SERVICES.glob("*.js"))
@@ -27,7 +28,9 @@ SNAPSHOTS = 3
 def expectations(name: str) -> dict[str, str]:
     """The ``key: value`` lines at the top of a service; a control has none."""
     head = SERVICES.joinpath(f"{name}.js").read_text().split("'use strict'")[0]
-    return dict(re.findall(r"^// (rule|holder|retainer|kind|operation|table): (.+)$", head, re.MULTILINE))
+    return dict(
+        re.findall(r"^// (rule|holder|retainer|kind|operation|table|evidence): (.+)$", head, re.MULTILINE)
+    )
 
 
 @dataclass
@@ -35,6 +38,7 @@ class Driven:
     """A trigger for ``Order``: requests, a snapshot, requests, a snapshot …; no clock decides how much is done."""
 
     url: str
+    each: int = ROUND
     taken: int = 0
     asked: int = 0
 
@@ -46,7 +50,7 @@ class Driven:
 
     def drive(self) -> None:
         with httpx.Client(base_url=self.url, timeout=60, trust_env=False) as http:
-            for _ in range(ROUND):
+            for _ in range(self.each):
                 answer = http.get(f"/orders/C{self.asked % CUSTOMERS:05d}")
                 assert answer.status_code == 200, answer.text
                 self.asked += 1
@@ -79,9 +83,16 @@ def test_there_are_enough_of_both():
         assert bool(expectations(name)) != name.startswith("control_")
 
 
+@pytest.fixture(scope="module")
+def tables(moto):
+    """The session's DynamoDB, and in it also sessions with tokens, and manuals with long texts."""
+    add(moto.client("dynamodb"), "Sessions", "Manuals")
+    return moto
+
+
 @pytest.mark.parametrize("name", CASES)
-def test_the_leak_is_found_and_named(name, moto, tmp_path):
-    capture = captured(name, moto, tmp_path / "capture")
+def test_the_leak_is_found_and_named(name, tables, tmp_path):
+    capture = captured(name, tables, tmp_path / "capture")
     loud = [finding for finding in capture.findings() if finding.severity != "info"]
     seen = "\n".join(map(described, loud)) or "nothing"
     wanted = expectations(name)
@@ -104,6 +115,7 @@ def test_the_leak_is_found_and_named(name, moto, tmp_path):
     for what in ("operation", "table"):
         if what in wanted:
             assert getattr(data, what) == wanted[what], seen
+    assert wanted.get("evidence", "") in "\n".join(finding.evidence), finding.evidence
     assert finding.remediation.language == "javascript"
 
 

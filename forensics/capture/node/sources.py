@@ -1,9 +1,9 @@
 """Where a JavaScript program's own names are defined, filled and emptied, and where it calls DynamoDB.
 
 The rows of ``forensics.capture.sources`` for JavaScript and for TypeScript's output, by the line: not a parser, but
-every pattern it looks for is written on one line by people and by formatters alike. Two kinds more: ``invoke`` (a
-function that is called by that name) and ``constant`` (a name that is given a text, which is the detail). Files are
-read through ``/proc/PID/root``, never run.
+every pattern it looks for is written on one line by people and by formatters alike. Three kinds more: ``invoke`` (a
+function that is called by that name), ``constant`` (a name that is given a text, which is the detail) and ``client``
+(a client of DynamoDB is made). Files are read through ``/proc/PID/root``, never run.
 """
 
 from __future__ import annotations
@@ -48,6 +48,7 @@ _FUNCTION = re.compile(
     rf"(?:function\s*\*?\s*({_NAME})\s*\(|(?:const|let|var)\s+({_NAME})\s*=\s*(?:async\s*)?(?:function|\([^)]*\)\s*=>|{_NAME}\s*=>)"
     rf"|^\s+(?:static\s+)?(?:async\s+)?\*?#?({_NAME})\s*\([^)]*\)\s*\{{|\.(?:get|post|put|delete|patch|use|all)\(\s*(['\"`][^'\"`]*['\"`]))"
 )
+_CLIENT = re.compile(r"new\s+(?:\w+\.)?(DynamoDB(?:Client|StreamsClient)?)\(")
 _INVOKED = re.compile(rf"(?<!function )(?<!new )\b({_NAME})\(")
 _CONSTANT = re.compile(
     rf"\b({_NAME})\s*[=:]\s*(?:process\.env\.\w+\s*(?:\|\||\?\?)\s*)?['\"`]([\w.-]{{3,255}})['\"`]\s*[,;}}]?\s*$"
@@ -66,6 +67,8 @@ _OPERATIONS = {
 }  # fmt: skip
 #: A table may be named so many lines below the command it belongs to.
 _NEAR = 6
+#: The copy of ``forensics/tracing.cjs`` in a service is not the program's own.
+_TRACER = b"\nclass ForensicsTag {"
 _KEYWORDS = frozenset("if for while switch catch return function await new typeof else do".split())
 
 
@@ -102,7 +105,7 @@ def index(root: Path, files: Iterable[str]) -> tuple[pa.Table, frozenset[str]]:
             raw = shared.content(root, file)
         except OSError:
             continue
-        if raw is not None:
+        if raw is not None and _TRACER not in raw:
             lines = raw.decode("utf-8", "replace").splitlines()
             rows += _lines_of(file, lines)
             names |= {
@@ -184,6 +187,8 @@ def _said(
     for name in dict.fromkeys(_INVOKED.findall(code)):
         if name not in _KEYWORDS:
             yield "invoke", name, name
+    for match in _CLIENT.finditer(code):
+        yield "client", match[1], code.strip()
     constant = _CONSTANT.search(code)
     if constant:
         yield "constant", constant[1], constant[2]

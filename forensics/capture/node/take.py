@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 
 import forensics
 from forensics.bundle import Bundle
+from forensics.capture import responses
 from forensics.capture.counters import Watching
 from forensics.capture.node import sources
 from forensics.capture.node.census import census
@@ -84,9 +85,12 @@ class _Taking:
         self.key = secrets.token_bytes(16)
         self.count = 0
         self.names: frozenset[str] = frozenset()
+        self.noted: list[tuple[int, list[dict[str, Any]]]] = []
 
     def run(self) -> None:
-        with Watching(self.session.pid, every=self.order.sample_every) as watching:
+        with Watching(
+            self.session.pid, every=self.order.sample_every, requests=self.order.requests
+        ) as watching:
             try:
                 if self.order.allocations:
                     self.session.call("HeapProfiler.enable")
@@ -100,6 +104,7 @@ class _Taking:
                 series = watching.series()
                 if len(series):
                     self.bundle.write("process.parquet", series.write)
+        responses.keep(self.bundle, self.noted)
         self.bundle.update(complete=True)
 
     def _snapshots(self, pace: Pace, watching: Watching) -> None:
@@ -158,15 +163,15 @@ class _Taking:
             )
             entry["pause_seconds"] = round(time.monotonic() - began, 3)
             file.flush()
-            raw = heapsnapshot.read(Path(file.name))
-            if not self.count:
-                self._sources(raw)
             if reason is not None:
                 entry["reason"] = reason
             with self.bundle.new_folder(entry["name"]) as folder:
+                raw = heapsnapshot.read(Path(file.name), folder)
+                if not self.count:
+                    self._sources(raw)
+                self.noted.append((self.count, heapsnapshot.tagged(raw)))
                 entry |= heapsnapshot.write(
                     raw,
-                    folder,
                     values=self.order.values,
                     key=self.key,
                     known=self.names,

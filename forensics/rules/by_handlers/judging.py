@@ -7,9 +7,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from forensics import units
 from forensics.dynamodb.go_references import outputs
 from forensics.findings import DynamoDB, Finding, Growth, Retainer, Severity
-from forensics.profiles.model import AllocationProfile, human_bytes
+from forensics.profiles.model import AllocationProfile
 from forensics.profiles.naming import operations_of
 from forensics.rules.by_handlers.goroutines import Waiting, waiting
 from forensics.rules.by_handlers.patterns import PATTERNS
@@ -146,7 +147,7 @@ class _Judge:
         total = max(group.grown(), 1.0)
         grown = {sign: group.grown(sign) for sign in Sign}
         data = sum(grown[sign] for sign in _DATA)
-        said = [f"of what grew, {human_bytes(size)} are {sign.value}" for sign, size in
+        said = [f"of what grew, {units.size(size)} are {sign.value}" for sign, size in
                 sorted(grown.items(), key=lambda pair: -pair[1])[:4] if size > 0]  # fmt: skip
         if waits is not None:
             return "L09", said
@@ -199,7 +200,7 @@ class _Judge:
     def _connections(self) -> list[str]:
         if self.transport is None or self.transport.grown() <= 0:
             return []
-        grown = human_bytes(self.transport.grown())
+        grown = units.size(self.transport.grown())
         return [f"also L11: buffers and headers of HTTP connections grew by {grown}; kept metadata pins them"]
 
     # -- the finding -------------------------------------------------------------------------------------------
@@ -230,7 +231,7 @@ class _Judge:
         return Finding(
             id="",
             rule=rule,
-            title=f"{name}{speaks} allocates {human_bytes(sizes[-1])} that stays and grows: {pattern.title}",
+            title=f"{name}{speaks} allocates {units.size(sizes[-1])} that stays and grows: {pattern.title}",
             severity=self._severity(pattern.severity, group.grown()),
             confidence=self._confidence(group, rule),
             runtime=self.evidence.runtime,
@@ -278,7 +279,7 @@ class _Judge:
             evidence=(
                 f"they wait for {each.wait}; their number over the profiles: {series}",
                 *(f"begun by {name}" for name in creators[:3]),
-                f"check: forensics show {self.evidence.name}",
+                self.evidence.command("show"),
             ),
             remediation=pattern.remedies["go"],
             references=pattern.references,
@@ -295,7 +296,7 @@ class _Judge:
     def _evidence(
         self, group: Held, sizes: np.ndarray, said: Sequence[str], waits: Waiting | None
     ) -> tuple[str, ...]:
-        series = " → ".join(human_bytes(each) for each in sizes)
+        series = " → ".join(units.size(each) for each in sizes)
         over = f" in {self.seconds[-1]:.0f} s" if self.seconds else ""
         lines = [f"live bytes that it allocated, over {len(sizes)} profiles{over}: {series}", *said]
         lines += self._turnover(group, sizes)
@@ -313,7 +314,7 @@ class _Judge:
                 "a stack says who allocated it, not who holds it: look for what this line's result is stored in"
             ]
         )
-        lines.append(f"check: forensics show {self.evidence.name}")
+        lines.append(self.evidence.command("show"))
         return tuple(lines)
 
     def _holders(self, group: Held) -> list[str]:
@@ -322,7 +323,7 @@ class _Judge:
         Of several handlers that ask for the same operation it does not tell whose outputs they are: all are named.
         """
         return [
-            f"references: {each.path} leads to {each.outputs:,} {each.type}, {human_bytes(each.bytes)} reached first "
+            f"references: {each.path} leads to {each.outputs:,} {each.type}, {units.size(each.bytes)} reached first "
             "by this way (grf)"
             for each in [each for each in self.outputs if each.operation in group.operations][:3]
         ]
@@ -350,9 +351,7 @@ class _Judge:
             if kept < 0.95 * allocated
             else "most of it may stay"
         )
-        return [
-            f"it allocates {human_bytes(allocated)}/s at least, freed or not (seconds= profiles); {share}"
-        ]
+        return [f"it allocates {units.size(allocated)}/s at least, freed or not (seconds= profiles); {share}"]
 
     def _deeper(self) -> str:
         if self.evidence.runtime == "go":

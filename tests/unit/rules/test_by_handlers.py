@@ -153,7 +153,7 @@ def test_a_finding_says_how_much_of_what_is_allocated_stays():
         rates.append(builder.build(Origin("pprof", "go", start=float(begin), end=begin + 5.0)))
     (finding,) = judge(dataclasses.replace(evidence([(DATA, 9_000_000)]), rates=rates))
     said = next(line for line in finding.evidence if "freed or not" in line)
-    assert "3.0 MB/s at least" in said and "at most 10% of it stays" in said
+    assert "2.86 MiB/s at least" in said and "at most 10% of it stays" in said
     (without,) = judge(evidence([(DATA, 9_000_000)]))
     assert not any("freed or not" in line for line in without.evidence)
 
