@@ -310,6 +310,9 @@ class Capture:
             yield "allocated", f"at least, freed or not: {', '.join(said) or 'not told'}{silent}"
         elif manifest.get("rates_refused"):
             yield "allocated", f"not told: {manifest['rates_refused']}"
+        for static in (manifest.get("allocations") or [{}])[-1].get("statics", ()):
+            sure = "" if static["proved"] else ", likely"
+            yield "static", f"{static['static']}: {static['container']} of {static['elements']:,}{sure}"
         if walked := manifest.get("references"):
             stood = walked.get("seconds")
             cost = f"; the process stood still for {stood:.1f} s" if stood else ""

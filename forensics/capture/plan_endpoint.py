@@ -77,7 +77,7 @@ class EndpointPlan:
         costs = (
             "a collection before each profile; the world stops for less than a millisecond"
             if self.endpoint.runtime == "go"
-            else "a dump of jemalloc's samples; allocations wait for it some milliseconds"
+            else "a dump of jemalloc's samples; allocations wait some milliseconds. Its statics are read beside it"
         )
         return [
             ["runtime", self.endpoint.runtime],

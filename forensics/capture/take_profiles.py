@@ -12,6 +12,7 @@ import os
 import platform
 import shutil
 import socket
+import subprocess
 import sys
 import time
 from dataclasses import dataclass, field
@@ -22,7 +23,7 @@ import psutil
 
 import forensics
 from forensics.bundle import Bundle
-from forensics.capture import grf
+from forensics.capture import grf, statics
 from forensics.capture.counters import Watching
 from forensics.capture.endpoint import ANSWERS_WITHIN, Endpoint
 from forensics.capture.pacing import Pace, Progress, no_progress
@@ -124,6 +125,9 @@ class _Taking:
         entry = {"file": name, "taken_at": taken_at, "seconds": round(seconds, 3), **about(profile)}
         if symbolised:
             entry["symbolised_with"] = symbolised
+        if self.endpoint.runtime == "rust" and self.order.pid is not None:
+            with contextlib.suppress(OSError, subprocess.TimeoutExpired):
+                entry["statics"] = statics.as_entries(statics.held_by_statics(self.order.pid))
         self.entries.append(entry)
         self.bundle.update(allocations=self.entries, runtime=profile.origin.runtime)
         if go and "goroutine" in self.endpoint.profiles:

@@ -59,7 +59,7 @@ def symbolise(path: Path, pid: int) -> str | None:
 def _names(tool: str, pid: int, addresses: Sequence[int]) -> dict[int, Lines]:
     """The frames of each address of the program itself, innermost first."""
     executable = os.readlink(f"/proc/{pid}/exe")
-    base, spans = _loaded_at(pid, executable)
+    base, spans = loaded_at(pid)
     extent = max((end for _, end in spans), default=base) - base
     # jemalloc_pprof writes addresses as they stand in the file, others as they stood in memory.
     in_file = {each: each if each < extent else each - base for each in addresses}
@@ -109,8 +109,9 @@ def _parse(output: str) -> list[Lines]:
     return [tuple(each) for each in answers]
 
 
-def _loaded_at(pid: int, executable: str) -> tuple[int, list[tuple[int, int]]]:
-    """(what to take off an address to get that in the file, the spans of the executable's mappings)."""
+def loaded_at(pid: int) -> tuple[int, list[tuple[int, int]]]:
+    """(what to take off an address of ``pid``'s program to get that in the file, the spans of its mappings)."""
+    executable = os.readlink(f"/proc/{pid}/exe")
     spans: list[tuple[int, int]] = []
     base = 0
     with open(f"/proc/{pid}/maps", encoding="utf-8", errors="replace") as maps:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 import forensics as fx
+from forensics.rules.by_handlers.statics import growing_statics
 from forensics.specimens import service as specimens
 from forensics.specimens.desk import CONTROLS, RUST_DESK
 from forensics.specimens.moto import Moto
@@ -69,6 +70,15 @@ def test_every_leak_is_found_and_its_handler_named(captures):
         assert by_function[RUST_DESK[route]].dynamodb.operation == operation, route
     for finding in by_function.values():
         assert finding.remediation.language == "rust" and finding.growth.shape == "growing"
+    # which static holds it: found in the memory, beside the service
+    program = "actix_leaking" if "actix" in capture.manifest["command_line"][0] else "axum_leaking"
+    grown = {each.name: each for each in growing_statics(capture.manifest["allocations"])}
+    for name in ("RESPONSES", "LABELS"):
+        table = grown[f"{program}::{name}"]
+        assert table.proved and table.container == "hash table", table
+        assert any(table.name in line for line in by_function["list_orders"].evidence)
+    for name in (f"{program}::EXPORTED", f"{program}::TENANTS", "orders::journal::BODIES"):
+        assert grown[name].container == "vector" and not grown[name].proved
     listed = by_function["list_orders"].retainer
     assert listed.file.endswith("src/leaking.rs") and listed.line > 0
 

@@ -16,6 +16,7 @@ from forensics.rules.by_handlers.goroutines import Waiting, waiting
 from forensics.rules.by_handlers.patterns import PATTERNS
 from forensics.rules.by_handlers.series import Held, held_by_handler, rates_by_handler
 from forensics.rules.by_handlers.signs import Sign
+from forensics.rules.by_handlers.statics import growing_statics
 from forensics.rules.evidence import Evidence
 
 RUNTIMES = ("go", "rust")
@@ -88,6 +89,7 @@ class _Judge:
         self.seconds = evidence.profile_seconds()
         self.counted = all(each.measures["live"].counts is not None for each in profiles)
         self.rates = rates_by_handler(evidence.rates)
+        self.statics = growing_statics(evidence.manifest.get("allocations", ()))
         self.outputs = outputs(evidence.references) if evidence.references is not None else []
         self.transport = groups.get("(transport)")
         self.all_growth = max(
@@ -305,9 +307,13 @@ class _Judge:
         lines += [f"allocated by way of {line}" for line, _ in group.entries.most_common(3)]
         if not group.name:
             lines.append(self._deeper())
-        lines += self._holders(group) or [
-            "a stack says who allocated it, not who holds it: look for what this line's result is stored in"
-        ]
+        lines += (
+            self._holders(group)
+            or self._statics(group)
+            or [
+                "a stack says who allocated it, not who holds it: look for what this line's result is stored in"
+            ]
+        )
         lines.append(self.evidence.command("show"))
         return tuple(lines)
 
@@ -320,6 +326,18 @@ class _Judge:
             f"references: {each.path} leads to {each.outputs:,} {each.type}, {units.size(each.bytes)} reached first "
             "by this way (grf)"
             for each in [each for each in self.outputs if each.operation in group.operations][:3]
+        ]
+
+    def _statics(self, group: Held) -> list[str]:
+        """Which statics of a Rust program grow meanwhile: a handler's data may lie in one of them, or in none."""
+        kept = sum(group.grown(sign) for sign in (*_DATA, Sign.CLIENT, Sign.LAYER))
+        elsewhere = group.grown(Sign.CHANNEL) > 0 or group.grown(Sign.TASK) > 0
+        if not self.statics or kept <= 0 or elsewhere:
+            return []
+        return [
+            "a stack says who allocated it, not who holds it; these statics of the program grow meanwhile, and the "
+            "memory does not tell which of them this handler fills:",
+            *(f"static {each}" for each in self.statics[:6]),
         ]
 
     def _turnover(self, group: Held, sizes: np.ndarray) -> list[str]:
