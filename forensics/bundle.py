@@ -33,7 +33,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from forensics.checksum import xxh3
+from forensics.checksum import sha256_and_xxh3, xxh3
 from forensics.errors import BundleError
 
 FORMAT_VERSION = 1
@@ -279,7 +279,7 @@ def sha256(file: Path) -> str:
 
 def _checksums(file: Path) -> dict[str, str]:
     """What the manifest notes of a file."""
-    return {"sha256": sha256(file), "xxh3": xxh3(file)}
+    return dict(zip(("sha256", "xxh3"), sha256_and_xxh3(file), strict=True))
 
 
 def _fits(file: Path, noted: Mapping[str, Any]) -> bool:
