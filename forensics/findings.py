@@ -144,8 +144,11 @@ class Finding:
         return "\n".join(lines)
 
     def to_dict(self) -> dict[str, Any]:
-        """The finding as plain JSON types; key order is that of the schema."""
-        return dataclasses.asdict(self)
+        """The finding as plain JSON types; key order is that of the schema.
+
+        ``objects`` is a number there always: 0 where it is not known how many.
+        """
+        return {**dataclasses.asdict(self), "objects": self.objects or 0}
 
     @classmethod
     def from_dict(cls, record: dict[str, Any]) -> Finding:
@@ -157,6 +160,7 @@ class Finding:
         return cls(
             **{
                 **record,
+                "objects": record["objects"] or None,
                 "retainer": Retainer(**retainer),
                 "growth": Growth(**record["growth"]),
                 "dynamodb": DynamoDB(**record["dynamodb"]) if record["dynamodb"] else None,

@@ -77,6 +77,7 @@ def _environment() -> Environment:
     )
     environment.filters.update(
         size=units.size,
+        in_elements=units.in_elements,
         rate=units.rate,
         duration=units.duration,
         percent=units.percent,

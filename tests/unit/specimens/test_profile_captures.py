@@ -36,6 +36,13 @@ def test_every_leak_is_found_and_the_mended_twin_is_clean(service):
 
 
 @pytest.mark.parametrize("service", SERVICES)
+def test_each_is_written_as_a_report(service, tmp_path):
+    pages = fx.report(resources.captures() / service / "leaking", tmp_path / "report.html").read_text()
+    assert pages.count("<dt>Keeps</dt>") >= len(SERVICES[service])
+    assert "None elements" not in pages and " 0 elements" not in pages
+
+
+@pytest.mark.parametrize("service", SERVICES)
 def test_they_are_small_and_tell_nothing_of_their_machine(service):
     assert (ARCHIVES / resources.archive_of(service)).stat().st_size < 1_000_000
     for file in sorted((resources.captures() / service).rglob("*.pb.gz")):
