@@ -54,6 +54,24 @@ def column(values: np.ndarray | Sequence[Any], kind: pa.DataType) -> pa.Array:
     return pa.Array.from_buffers(kind, count, [bitmap, pa.py_buffer(plain)])
 
 
+def taken(column: pa.Array, rows: np.ndarray) -> pa.Array:
+    """The entries of a column at these places, in their order; a copy."""
+    return column.take(
+        pa.Array.from_buffers(pa.int64(), len(rows), [None, pa.py_buffer(rows.astype(np.int64))])
+    )
+
+
+def index(texts: pa.Array, text: str) -> int:
+    """The first place of a text in a column of texts, -1 where it has none."""
+    return int(texts.index(column([text], texts.type)[0]).as_py())
+
+
+def truths(column: pa.Array) -> np.ndarray:
+    """bool[n] of a column of truth values; a copy."""
+    bits = np.unpackbits(np.frombuffer(column.buffers()[1], np.uint8), bitorder="little")
+    return bits[column.offset : column.offset + len(column)].astype(np.bool_)
+
+
 def table(columns: Mapping[str, np.ndarray | Sequence[Any]], schema: pa.Schema) -> pa.Table:
     """A table of ``schema`` of columns by their names."""
     arrays = [column(columns[field.name], field.type) for field in schema]

@@ -105,12 +105,26 @@ def capture(
         float, typer.Option(min=0.0, metavar="SECONDS", help="Sample the process's counters for so long.")
     ] = 0.0,
     allocations: Annotated[
-        float, typer.Option(min=0.0, metavar="SECONDS", help="Record allocations with memray for so long.")
+        float,
+        typer.Option(
+            min=0.0, metavar="SECONDS", help="Record allocations for so long: memray, or a Go service's own."
+        ),
     ] = 0.0,
     when: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="CONDITION", help="Snapshot when 'rss > 80%' or 'growth > 1MB/min for 5m' happens."
+            metavar="CONDITION",
+            help="Snapshot when 'rss > 80%' or 'growth > 1MB/min for 5m' happens; a first one at the start, then at "
+            "most one a minute. Of: rss, pss, uss, cgroup, heap (malloc's and Python's own), free (held by malloc, "
+            "unused), growth, threads, descriptors, sockets.",
+        ),
+    ] = None,
+    requests: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL#NAME",
+            help="A counter of requests on a page of Prometheus metrics, such as "
+            "http://127.0.0.1:8000/metrics#http_requests_total: growth is told in bytes a request as well.",
         ),
     ] = None,
     values: Annotated[str, typer.Option(help="masked, full or none: what leaves of the values.")] = "masked",
@@ -126,6 +140,12 @@ def capture(
         bool,
         typer.Option("--census", help="Node: rank large containers in small steps instead of snapshots."),
     ] = False,
+    chains: Annotated[
+        bool,
+        typer.Option(
+            "--chains", help="Go: walk the references with grf; the process stands still meanwhile."
+        ),
+    ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what it would cost, and stop.")] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -133,6 +153,8 @@ def capture(
     if dry_run:
         _say(fx.plan(target, via=via, walker=walker, snapshots=snapshots, in_place=in_place), as_json)
         return
+    if chains:
+        _err.print(_safe(_foretold(fx.plan(target, snapshots=snapshots))), highlight=False, markup=False)
     with _progress() as progress:
         folders = fx.capture(
             target,
@@ -142,12 +164,14 @@ def capture(
             watch=watch,
             allocations=allocations,
             when=tuple(when or ()),
+            requests=requests,
             values=values,
             via=via,
             walker=walker,
             workers=workers,
             in_place=in_place,
             census=census,
+            chains=chains,
             progress=progress,
         )
     for folder in folders if isinstance(folders, list) else [folders]:
@@ -293,6 +317,11 @@ def _version(
     if version:
         _print(f"forensics {fx.__version__}")
         raise typer.Exit()
+
+
+def _foretold(plan: Any) -> str:
+    """What --chains is going to do to the process, said before it is done."""
+    return f"--chains: {getattr(plan, 'chains', 'for Go processes only')}."
 
 
 # -- saying it -----------------------------------------------------------------------------------------------------

@@ -177,7 +177,7 @@ def _tell_finding(finding: Finding, load: LoadResult, console: Console) -> None:
         ("held by", f"{finding.retainer.path} ({finding.retainer.kind})"),
         ("in", f"{finding.retainer.file}:{finding.retainer.line}"),
         ("fetched by", f"{source.operation} on table {source.table}" if source else "no DynamoDB call"),
-        ("retained", f"{units.size(finding.retained_bytes)} in {finding.objects} elements"),
+        ("retained", f"{units.size(finding.retained_bytes)}{units.in_elements(finding.objects)}"),
         ("growth", f"{growth.shape}{rate}"),
         ("what to do", finding.remediation.summary),
         ("load", str(load)),

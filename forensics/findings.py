@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
+from forensics import units
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -81,7 +83,7 @@ class Finding:
     """One cause, one finding.
 
     ``retained_bytes`` are the bytes that would be freed with the retainer's content; ``objects`` the number
-    of elements it holds; ``confidence`` lies in 0…1.
+    of elements it holds, None where the evidence counts bytes alone (jemalloc's pprof); ``confidence`` lies in 0…1.
     """
 
     id: str
@@ -92,7 +94,7 @@ class Finding:
     runtime: str
     retainer: Retainer
     retained_bytes: int
-    objects: int
+    objects: int | None
     growth: Growth = field(default_factory=Growth)
     dynamodb: DynamoDB | None = None
     evidence: tuple[str, ...] = ()
@@ -130,7 +132,9 @@ class Finding:
                 else self.dynamodb.kind
             )
             lines.append(f"    holds      {many}, fetched by {call}")
-        lines.append(f"    retains    {self.retained_bytes / 2**20:,.2f} MiB in {self.objects:,} elements")
+        lines.append(
+            f"    retains    {self.retained_bytes / 2**20:,.2f} MiB{units.in_elements(self.objects)}"
+        )
         lines.append(f"    growth     {growth_text(growth)}")
         lines.extend(f"    evidence   {line}" for line in self.evidence)
         if self.remediation.summary:

@@ -13,6 +13,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from forensics import units
 from forensics.bundle import Bundle
 from forensics.errors import BundleError
 from forensics.findings import Findings
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from forensics.heap import HeapGraph
     from forensics.heap.diff import HeapDiff
     from forensics.profiles.diff import ProfileDiff
+    from forensics.profiles.model import AllocationProfile
     from forensics.rules.evidence import Evidence
     from forensics.verify import Verification
 
@@ -127,6 +129,7 @@ class Capture:
 
         return Evidence(
             name=self.name,
+            folder=str(self.folder),
             runtime=self.runtime,
             snapshots=self.snapshots,
             times=self.times,
@@ -137,6 +140,8 @@ class Capture:
             profile_times=self.profile_times,
             goroutines=self.goroutines,
             goroutine_text=self.goroutine_text,
+            rates=self.rates,
+            references=self.references,
             manifest=self.manifest,
         )
 
@@ -185,6 +190,21 @@ class Capture:
         names = [name for name in self.bundle.names("goroutines/") if name[11:14].isdigit()]
         return tuple(load_goroutines(self.folder / name) for name in names)
 
+    @cached_property
+    def rates(self) -> tuple[Any, ...]:
+        """What Go allocated in some seconds each time, freed or not; empty where that was not taken."""
+        from forensics.formats.pprof import load_rates
+
+        return tuple(load_rates(self.folder / name) for name in self.bundle.names("rates/"))
+
+    @cached_property
+    def references(self) -> AllocationProfile | None:
+        """The references of a Go process as grf walked them, or None; their stacks are ways, outermost last."""
+        from forensics.formats.pprof import load
+
+        names = self.bundle.names("references/")
+        return load(self.folder / names[-1]) if names else None
+
     @property
     def goroutine_text(self) -> str | None:
         """What ``goroutine?debug=2`` wrote at the end, or None."""
@@ -225,7 +245,10 @@ class Capture:
     def chains(self, snapshot: int = -1, *, to: str | None = None) -> ReferenceChains:
         """The merged reference chains from roots to DynamoDB objects, or to those of one kind only."""
         from forensics.dynamodb.chains import chains as build
+        from forensics.dynamodb.chains import of_references
 
+        if not len(self.snapshots) and self.references is not None:
+            return of_references(self.references, to=to)
         self._need_snapshots(1)
         return build(self.snapshots[self._position(snapshot)], sources=self.sources, to=to)
 
@@ -278,6 +301,19 @@ class Capture:
             yield from (("container", line) for line in lines(self.census))
         if self.allocations:
             yield "profiles", ", ".join(path.name for path in self.allocations)
+        if rates := manifest.get("rates"):
+            told = [each for each in rates if each["bytes_per_second"]]
+            said = [f"{units.size(each['bytes_per_second'])}/s over {each['seconds']:.0f} s" for each in told]
+            silent = (
+                f"; {len(rates) - len(told)} × no collection to tell by" if len(told) < len(rates) else ""
+            )
+            yield "allocated", f"at least, freed or not: {', '.join(said) or 'not told'}{silent}"
+        elif manifest.get("rates_refused"):
+            yield "allocated", f"not told: {manifest['rates_refused']}"
+        if walked := manifest.get("references"):
+            stood = walked.get("seconds")
+            cost = f"; the process stood still for {stood:.1f} s" if stood else ""
+            yield "references", f"{walked['file']}, walked by grf{cost}"
         if manifest.get("endpoint"):
             yield "endpoint", str(manifest["endpoint"])
         yield "values", _VALUES_SAID.get(str(manifest.get("values")), str(manifest.get("values")))
@@ -306,7 +342,7 @@ class Capture:
             hints = operations_of(self.responses, self.sources)
             yield "places", ByPlace.of(self.memory_profiles[-1], hints, limit)
         if self.memory_profiles and self.runtime in ("go", "rust"):
-            yield "handlers", ByHandler.of(self.memory_profiles, limit)
+            yield "handlers", ByHandler.of(self.memory_profiles, limit, self.rates)
         if self.goroutines:
             yield "goroutines", WaitingGoroutines.of(self.goroutines, self.goroutine_text, limit)
 

@@ -93,7 +93,7 @@ def fold_lines(text: str, width: int | None = None) -> str:
     if width is None:
         return text
     return "\n".join(
-        line if len(line) <= width or "forensics sql" in line else _folded_line(line, width)
+        line if len(line) <= width or "check: forensics " in line else _folded_line(line, width)
         for line in text.split("\n")
     )
 

@@ -32,6 +32,11 @@ def count(number: float, noun: str, plural: str | None = None) -> str:
     return f"{number:,.0f} {word}"
 
 
+def in_elements(number: int | None) -> str:
+    """`` in 3 elements``; nothing where it is not known how many, as of profiles that count bytes alone."""
+    return "" if number is None else f" in {count(number, 'element')}"
+
+
 def duration(seconds: float | None) -> str:
     """``0.8 s``, ``42 s``, ``3 min 20 s``, ``2 h 5 min``, ``4 days``."""
     if seconds is None or math.isnan(seconds):

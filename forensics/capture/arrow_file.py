@@ -31,22 +31,20 @@ class ArrowFile:
         with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, schema) as writer:
             writer.write_batch(pa.record_batch(zeros, schema=schema))
         del zeros
-        self._columns: dict[str, np.ndarray] = {}
-        for name, (offset, dtype) in _places(path, schema).items():
-            empty = np.empty(0, dtype)
-            self._columns[name] = (
-                np.memmap(path, dtype, mode="r+", offset=offset, shape=(rows,)) if rows else empty
-            )
+        with path.open("r+b") as file:
+            #: What the columns are views of.
+            self.mapping = mmap.mmap(file.fileno(), 0)
+        self._columns = {
+            name: np.frombuffer(self.mapping, dtype, rows, offset) if rows else np.empty(0, dtype)
+            for name, (offset, dtype) in _places(path, schema).items()
+        }
 
     def __getitem__(self, name: str) -> np.ndarray:
         return self._columns[name]
 
     def release(self) -> None:
         """Give back the memory in which the columns are shown; what was written stays in the file."""
-        for column in self._columns.values():
-            shown = getattr(column, "_mmap", None)
-            if shown is not None:
-                shown.madvise(mmap.MADV_DONTNEED)
+        self.mapping.madvise(mmap.MADV_DONTNEED)
 
     def close(self) -> None:
         """Let go of the file; its arrays must not be used any more."""

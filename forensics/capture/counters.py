@@ -2,7 +2,8 @@
 
 They tell live objects from an allocator's high-water mark: where ``malloc_in_use`` falls and ``rss`` does not, the
 heap is fragmented and nothing leaks. Memory comes from /proc (``smaps_rollup`` for PSS and USS), limits from the
-control groups, the collector's and the allocator's counts from the agent, where one is there.
+control groups, the collector's and the allocator's counts from the agent, where one is there, requests from the
+service's own metrics, where they are named.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from forensics.capture.link import AgentLink
+    from forensics.capture.request_counter import RequestCounter
 
 #: an agent that is busy with a snapshot must not hold up the sampling, seconds
 _AGENT_PATIENCE = 0.5
@@ -59,6 +61,7 @@ class Sample:
     malloc_in_use: int | None
     malloc_free: int | None
     python_blocks: int | None  # given out by the interpreter's own allocator, 512 bytes each at most
+    requests: int | None = None  # served since the service began, where a counter was given
 
 
 #: the columns of ``process.parquet``
@@ -131,8 +134,10 @@ class Series:
 _SIZES = {"rss", "pss", "uss", "cgroup_usage", "cgroup_limit", "malloc_in_use", "malloc_free"}
 
 
-def sample(pid: int, link: AgentLink | None = None) -> Sample:
+def sample(pid: int, link: AgentLink | None = None, requests: RequestCounter | None = None) -> Sample:
     """The counters of process ``pid`` now; the collector's and the allocator's only with a ``link`` to its agent.
+
+    ``requests`` is the service's own counter of requests, where it has one.
 
     Raises
     ------
@@ -159,6 +164,7 @@ def sample(pid: int, link: AgentLink | None = None) -> Sample:
                 sockets_established=established,
                 sockets_other=other,
                 **_from_agent(link),
+                requests=requests.now() if requests is not None else None,
             )
     except (psutil.NoSuchProcess, FileNotFoundError, ProcessLookupError):
         raise TargetError(
@@ -213,15 +219,21 @@ class Watching:
     >>> watching.series().write("process.parquet")               # doctest: +SKIP
     """
 
-    def __init__(self, pid: int, every: float = 1.0, link: AgentLink | None = None) -> None:
-        self.pid, self.every, self.link = pid, every, link
+    def __init__(
+        self,
+        pid: int,
+        every: float = 1.0,
+        link: AgentLink | None = None,
+        requests: RequestCounter | None = None,
+    ) -> None:
+        self.pid, self.every, self.link, self.requests = pid, every, link, requests
         self._samples: list[Sample] = []
         self._ended = False
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="forensics-counters", daemon=True)
 
     def __enter__(self) -> Watching:
-        self._samples.append(sample(self.pid, self.link))
+        self._samples.append(self._sample())
         self._thread.start()
         return self
 
@@ -231,18 +243,21 @@ class Watching:
         self._stop.set()
         self._thread.join()
         with contextlib.suppress(ForensicsError):
-            self._samples.append(sample(self.pid, self.link))
+            self._samples.append(self._sample())
 
     def series(self) -> Series:
         """What was sampled so far."""
         return Series(self.pid, tuple(self._samples), ended=self._ended)
+
+    def _sample(self) -> Sample:
+        return sample(self.pid, self.link, self.requests)
 
     def _run(self) -> None:
         due = time.monotonic() + self.every
         while not self._stop.wait(max(0.0, due - time.monotonic())):
             due += self.every
             try:
-                self._samples.append(sample(self.pid, self.link))
+                self._samples.append(self._sample())
             except ForensicsError:
                 self._ended = True
                 return

@@ -10,15 +10,14 @@ import contextlib
 import gzip
 import io
 import re
-import time
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit, urlunsplit
 
-import httpx
 import psutil
 
+from forensics.capture.asking import get
 from forensics.errors import CaptureError, TargetError
 
 #: The most one answer may hold; profiles of real services are some kB to some MB.
@@ -200,39 +199,4 @@ def _is_memory_profile(body: bytes) -> bool:
 
 
 def _get(url: str, within: float) -> tuple[int, bytes]:
-    """Status and body; never follows a redirect, never uses a proxy of the environment."""
-    shown = urlsplit(url)
-    shown_url = urlunsplit(shown._replace(netloc=shown.netloc.rpartition("@")[2], query=""))
-    ends = time.monotonic() + 2 * within
-    try:
-        with (
-            httpx.Client(
-                timeout=within,
-                trust_env=False,
-                follow_redirects=False,
-                headers={"Accept-Encoding": "identity"},
-            ) as client,
-            client.stream("GET", url) as answer,
-        ):
-            body = bytearray()
-            # as it was sent: a gzipped profile stays gzipped, and no bomb is unpacked here
-            for piece in answer.iter_raw():
-                body += piece
-                if len(body) > LARGEST_ANSWER:
-                    raise CaptureError(
-                        f"{shown_url} answered with more than {LARGEST_ANSWER >> 20} MiB; reading stopped there.",
-                        advice="A profile is far smaller: see that this is the address of a pprof endpoint.",
-                        url=shown_url,
-                    )
-                if time.monotonic() > ends:
-                    raise TargetError(
-                        f"{shown_url} was still answering after {2 * within:.0f} seconds.",
-                        advice="Try again when the service is less busy.",
-                    )
-            return answer.status_code, bytes(body)
-    except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
-        raise TargetError(
-            f"{shown_url} was asked and did not answer: {str(error) or type(error).__name__}.",
-            advice="See that the service runs and listens there; `forensics targets` lists what runs here.",
-            url=shown_url,
-        ) from error
+    return get(url, within, LARGEST_ANSWER)

@@ -23,9 +23,17 @@ def no_progress(stage: str, done: float, total: float) -> None:
 class Decision(Protocol):
     """What a trigger says of one sample."""
 
-    take: bool
-    reason: str
-    finished: bool
+    @property
+    def take(self) -> bool:
+        """Whether to take a snapshot now."""
+
+    @property
+    def reason(self) -> str:
+        """Why, in words for the manifest."""
+
+    @property
+    def finished(self) -> bool:
+        """Whether there will be no other."""
 
 
 class Trigger(Protocol):
@@ -50,9 +58,13 @@ class Pace:
         self.began = time.monotonic()
         self._progress = progress
 
+    def left(self, moment: float) -> float:
+        """Seconds until ``moment``; below 0 where it has gone by."""
+        return self.began + moment - time.monotonic()
+
     def until(self, moment: float, stage: str = "waiting") -> None:
         """Return once ``moment`` has come; at once where it has gone by."""
-        while (left := self.began + moment - time.monotonic()) > 0:
+        while (left := self.left(moment)) > 0:
             self._progress(stage, moment - left, moment)
             time.sleep(min(left, _SAY_EVERY))
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import psutil
 
+from forensics.capture import grf
 from forensics.capture.endpoint import Endpoint, process_behind
 from forensics.capture.table import html_table, size, text_table
 
@@ -37,6 +38,15 @@ class EndpointPlan:
         """Whether the capture would be taken."""
         return self.free > self.snapshots * _PROFILE_BYTES
 
+    @property
+    def chains(self) -> str:
+        """What ``--chains`` would do to the process."""
+        if self.pid is None:
+            return "only where the process runs"
+        if grf.find() is None:
+            return f"grf is not installed: {grf.INSTALL}"
+        return f"grf stops the process for about {grf.foretold(self.pid):.0f} s, by its resident set"
+
     def to_dict(self) -> dict[str, Any]:
         """Plain values, as JSON needs them."""
         facts = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
@@ -45,7 +55,7 @@ class EndpointPlan:
             "runtime": self.endpoint.runtime,
             "profiles": self.endpoint.profiles,
         }
-        return {**facts, "endpoint": endpoint, "allowed": self.allowed}
+        return {**facts, "endpoint": endpoint, "allowed": self.allowed, "chains": self.chains}
 
     def to_pandas(self) -> pd.DataFrame:
         """The facts, one a row."""
@@ -75,6 +85,7 @@ class EndpointPlan:
             ["resident set", "unknown" if self.rss is None else size(self.rss)],
             ["fetched each time", ", ".join(self.fetched)],
             ["what the service does", costs],
+            *([["reference chains (--chains)", self.chains]] if self.endpoint.runtime == "go" else []),
             ["disk, at most about", size(self.snapshots * _PROFILE_BYTES)],
         ]
 
@@ -93,4 +104,5 @@ def plan_endpoint(endpoint: Endpoint, snapshots: int, to: str | os.PathLike[str]
     except psutil.Error:
         resident = None
     free = shutil.disk_usage(folder).free
-    return EndpointPlan(endpoint, pid, resident, snapshots, (memory, *goroutines), free)
+    rates = ("allocs?seconds= in between",) if go and snapshots > 1 else ()
+    return EndpointPlan(endpoint, pid, resident, snapshots, (memory, *goroutines, *rates), free)

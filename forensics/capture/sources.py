@@ -58,6 +58,22 @@ MAX_TEXT = 200
 
 #: Installed packages and the standard library (``…/lib/python3.11/json/decoder.py``).
 _NOT_APPLICATION = re.compile(r"/(?:site|dist)-packages/|/lib(?:64)?/python3(?:\.\d+)?t?/|\.zip/|^<")
+#: ``package.module:application``, as servers take it.
+_TARGET = re.compile(r"([A-Za-z_]\w*)(?:\.[A-Za-z_]\w*)*:[A-Za-z_][\w.]*(?:\(\))?")
+_SERVERS = frozenset(
+    (
+        "uvicorn",
+        "gunicorn",
+        "hypercorn",
+        "granian",
+        "daphne",
+        "waitress",
+        "flask",
+        "fastapi",
+        "celery",
+        "ddtrace",
+    )
+)
 _OURS = ("forensics", "_forensics_agent")
 _MAX_LINKS = 40
 
@@ -70,13 +86,14 @@ class _Source:
     tree: ast.Module
 
 
-def index(pid_root: Path, modules: Iterable[tuple[str, str]]) -> pa.Table:
+def index(pid_root: Path, modules: Iterable[tuple[str, str]], own: frozenset[str] = frozenset()) -> pa.Table:
     """Index the application's source.
 
     Parameters
     ----------
     pid_root : what the target sees as ``/``, for example ``/proc/PID/root``; links are followed below it only.
     modules : (name, file) of the target's imported modules.
+    own : packages that are the application although they are installed; see ``started``.
 
     Returns
     -------
@@ -84,7 +101,7 @@ def index(pid_root: Path, modules: Iterable[tuple[str, str]]) -> pa.Table:
     """
     deadline = time.monotonic() + MAX_SECONDS
     sources = []
-    for module, file in application_files(modules):
+    for module, file in application_files(modules, own):
         if time.monotonic() > deadline:
             break
         source = _read(pid_root, module, file)
@@ -103,14 +120,40 @@ def index(pid_root: Path, modules: Iterable[tuple[str, str]]) -> pa.Table:
     return _table(rows)
 
 
-def application_files(modules: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
-    """The modules that are neither the standard library's nor installed nor ours, each file once, by name."""
+def started(command_line: Sequence[str]) -> frozenset[str]:
+    """The top-level packages that a command line starts: ``uvicorn shop.app:app``, ``python -m shop``.
+
+    Container images install the application like a library: nothing else tells it from one.
+    """
+    named = {match[1] for word in command_line if (match := _TARGET.fullmatch(word))}
+    interpreter = command_line[0].rpartition("/")[2] if command_line else ""
+    if interpreter.startswith("python") and "-m" in command_line[:-1]:
+        named.add(command_line[list(command_line).index("-m") + 1].partition(".")[0])
+    return frozenset(named) - _SERVERS
+
+
+def application_files(
+    modules: Iterable[tuple[str, str]], own: frozenset[str] = frozenset()
+) -> list[tuple[str, str]]:
+    """The modules that are neither the standard library's nor installed nor ours, each file once, by name.
+
+    Of what is installed those of the packages ``own``.
+    """
     found: dict[str, str] = {}
     for module, file in modules:
         ours = module.split(".")[0] in _OURS and not module.startswith("forensics.specimens.")
-        if file.endswith(".py") and file.startswith("/") and not ours and not _NOT_APPLICATION.search(file):
+        mine = "-packages/" in file and _package_of(module, file) in own
+        installed = _NOT_APPLICATION.search(file) and not mine
+        if file.endswith(".py") and file.startswith("/") and not ours and not installed:
             found.setdefault(file, module)
     return sorted((module, file) for file, module in found.items())[:MAX_FILES]
+
+
+def _package_of(module: str, file: str) -> str:
+    """The top-level package of an installed module; of ``__main__`` the one whose folder it lies in."""
+    if module != "__main__":
+        return module.partition(".")[0]
+    return re.split(r"/(?:site|dist)-packages/", file)[-1].partition("/")[0]
 
 
 def _read(root: Path, module: str, file: str) -> _Source | None:

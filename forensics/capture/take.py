@@ -25,6 +25,7 @@ from forensics.capture import memray, plan, responses, sources, walkers, ways
 from forensics.capture.counters import Watching
 from forensics.capture.link import AgentLink
 from forensics.capture.pacing import Pace, Progress, Trigger, no_progress
+from forensics.capture.request_counter import RequestCounter
 from forensics.capture.snapshot import write_snapshot
 from forensics.capture.targets import inspect
 from forensics.errors import CaptureError, ForensicsError, TargetError
@@ -48,6 +49,7 @@ class Order:
     in_place: bool = False
     census: bool = False
     trigger: Trigger | None = None
+    requests: RequestCounter | None = None
     sample_every: float = 1.0
     progress: Progress = field(default=no_progress, repr=False)
 
@@ -145,7 +147,7 @@ class _Taking:
         with (
             walkers.delivered(self.link.pid, self.choice) as self.walker_path,
             ThreadPoolExecutor(1) as pool,
-            Watching(self.link.pid, every=self.order.sample_every, link=self.link) as watching,
+            Watching(self.link.pid, self.order.sample_every, self.link, self.order.requests) as watching,
         ):
             recording = self._record_allocations(pool)
             try:
@@ -211,7 +213,8 @@ class _Taking:
         answer = self.link.request("modules")
         # A program started as `python app.py` may know itself by that relative name.
         modules = [(name, os.path.join(answer["cwd"], file)) for name, file in answer["modules"]]
-        table = sources.index(Path(f"/proc/{self.link.pid}/root"), modules)
+        own = sources.started(command_line(self.link.pid))
+        table = sources.index(Path(f"/proc/{self.link.pid}/root"), modules, own)
         self.bundle.write("sources.parquet", lambda path: pq.write_table(table, path))
 
     def _record_allocations(self, pool: ThreadPoolExecutor) -> Future[Path] | None:

@@ -1,7 +1,8 @@
 """Taking a capture from a pprof endpoint: profiles at their times, goroutines with them, the process watched meanwhile.
 
-What the service is asked for each time: one memory profile, for Go after a collection (``gc=1``), and its goroutines.
-A Go service stands still for a fraction of a millisecond for these; the collection runs beside it.
+What the service is asked for each time: one memory profile, for Go after a collection (``gc=1``), and its goroutines;
+between two of them, for Go, what is allocated meanwhile (``seconds=``). A Go service stands still for a fraction of a
+millisecond for these; the collection runs beside it.
 """
 
 from __future__ import annotations
@@ -21,28 +22,40 @@ import psutil
 
 import forensics
 from forensics.bundle import Bundle
+from forensics.capture import grf
 from forensics.capture.counters import Watching
-from forensics.capture.endpoint import Endpoint
+from forensics.capture.endpoint import ANSWERS_WITHIN, Endpoint
 from forensics.capture.pacing import Pace, Progress, no_progress
+from forensics.capture.request_counter import RequestCounter
 from forensics.capture.runtimes import runtime_of
-from forensics.errors import CaptureError, ForensicsError, FormatError
+from forensics.errors import CaptureError, ForensicsError, FormatError, TargetError
 from forensics.formats import pprof, symbols
 from forensics.profiles.model import AllocationProfile
 
 #: With more goroutines than this their text, which says who began each, is not asked for: the service writes it all
 #: while it stands still.
 MOST_GOROUTINES = 10_000
+#: Between a ``seconds=`` profile and the next heap profile, seconds: so that this one comes at its time.
+_ROOM_BEFORE_THE_NEXT = 0.5
 
 
 @dataclass(frozen=True)
 class ProfileOrder:
-    """What to take from an endpoint; times in seconds. ``pid`` is the process behind it, where that is known."""
+    """What to take from an endpoint; times in seconds. ``pid`` is the process behind it, where that is known.
+
+    ``requests`` is the service's counter of requests, read while that process is watched.
+    ``chains``: walk the references with grf at the end, for which the process stands still.
+    ``allocations``: note what is allocated for so long, after the last profile; Go alone can say.
+    """
 
     profiles: int = 1
     every: float = 5.0
     watch: float = 0.0
     pid: int | None = None
+    allocations: float = 0.0
+    chains: bool = False
     progress: Progress = field(default=no_progress, repr=False)
+    requests: RequestCounter | None = None
 
 
 def take_profiles(endpoint: Endpoint, folder: str | os.PathLike[str], order: ProfileOrder) -> Path:
@@ -70,18 +83,24 @@ class _Taking:
     def __init__(self, bundle: Bundle, endpoint: Endpoint, order: ProfileOrder) -> None:
         self.bundle, self.endpoint, self.order = bundle, endpoint, order
         self.entries: list[dict[str, Any]] = []
+        self.rates: list[dict[str, Any]] = []
 
     def run(self) -> None:
         with contextlib.ExitStack() as stack:
             watching = None
             if self.order.pid is not None:
                 with contextlib.suppress(ForensicsError):
-                    watching = stack.enter_context(Watching(self.order.pid))
+                    watching = stack.enter_context(Watching(self.order.pid, requests=self.order.requests))
             try:
                 pace = Pace(self.order.progress)
                 for number in pace.evenly(self.order.profiles, self.order.every):
                     self._take(number)
+                    if number + 1 < self.order.profiles:
+                        self._take_rates(pace.left((number + 1) * self.order.every) - _ROOM_BEFORE_THE_NEXT)
+                self._take_rates(self.order.allocations)
                 pace.until(self.order.watch, "watching")
+                if self.order.chains and self.order.pid is not None:
+                    self._take_references(self.order.pid)
             finally:
                 if watching is not None and len(series := watching.series()):
                     self.bundle.write("process.parquet", series.write)
@@ -109,6 +128,53 @@ class _Taking:
         self.bundle.update(allocations=self.entries, runtime=profile.origin.runtime)
         if go and "goroutine" in self.endpoint.profiles:
             self._take_goroutines(number, entry)
+
+    def _take_rates(self, seconds: float) -> None:
+        """What is allocated in so many whole seconds, where Go serves it; a refusal is noted and not asked again.
+
+        The service is asked for two profiles, at the beginning and at the end, and subtracts them.
+        """
+        memory = "allocs" if "allocs" in self.endpoint.profiles else self.endpoint.memory
+        if self.endpoint.runtime != "go" or seconds < 1 or "rates_refused" in self.bundle.manifest:
+            return
+        whole = int(seconds)
+        self.order.progress(f"allocations of {whole} s", len(self.rates), 0)
+        name = f"rates/{len(self.rates):03d}.pb.gz"
+        try:
+            body = self.endpoint.fetch(memory, f"seconds={whole}", within=whole + ANSWERS_WITHIN)
+            with self.bundle.new_file(name) as path:
+                path.write_bytes(body)
+                profile = pprof.load_rates(path)
+        except (CaptureError, TargetError, FormatError) as error:
+            # a server with a WriteTimeout answers 400; the profiles themselves do without
+            self.bundle.update(rates_refused=error.message)
+            return
+        ran, allocated = profile.origin.seconds or whole, profile.total("allocated")
+        self.rates.append(
+            {
+                "file": name,
+                "taken_at": profile.origin.start,
+                "seconds": round(ran, 3),
+                "allocated_bytes": allocated,
+                # what was allocated since the last collection is not in it yet: nothing is no rate of 0
+                "bytes_per_second": round(allocated / ran, 1) if allocated else None,
+            }
+        )
+        self.bundle.update(rates=self.rates)
+
+    def _take_references(self, pid: int) -> None:
+        name, taken_at = "references/000.pb.gz", time.time()
+        with self.bundle.new_file(name) as path:
+            seconds = grf.walk(pid, path, self.order.progress)
+            found = pprof.load(path)
+        entry = {
+            "file": name,
+            "tool": "grf",
+            "taken_at": taken_at,
+            "seconds": round(seconds, 3),
+            "bytes": found.total("live"),
+        }
+        self.bundle.update(references=entry)
 
     def _take_goroutines(self, number: int, entry: dict[str, Any]) -> None:
         name = f"goroutines/{number:03d}.pb.gz"

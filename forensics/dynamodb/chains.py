@@ -21,6 +21,7 @@ from forensics.errors import GraphError
 
 if TYPE_CHECKING:
     from forensics.heap.graph import HeapGraph
+    from forensics.profiles.model import AllocationProfile
 
 _COLOURS: dict[str, str] = {
     "root": "#4b5563",
@@ -110,12 +111,13 @@ class ReferenceChains:
             '  node [shape=box, style=rounded, fontname="sans-serif"];',
         ]
         for node in self.nodes:
-            text = f"{node.label}\n{node.objects:,} objects, {node.retained_bytes:,} bytes"
+            many = f"{node.objects:,} objects, " if node.objects else ""
+            text = f"{node.label}\n{many}{node.retained_bytes:,} bytes"
             lines.append(f"  n{node.id} [label={_quoted(text)}, color={_quoted(_COLOURS[node.room])}];")
         heaviest = max((edge.retained_bytes for edge in self.edges), default=0) or 1
         for edge in self.edges:
             width = 1 + 4 * edge.retained_bytes / heaviest
-            text = edge.label if edge.references == 1 else f"{edge.label} ×{edge.references:,}"
+            text = edge.label if edge.references <= 1 else f"{edge.label} ×{edge.references:,}"
             lines.append(f"  n{edge.source} -> n{edge.target} [label={_quoted(text)}, penwidth={width:.1f}];")
         return "\n".join([*lines, "}"]) + "\n"
 
@@ -177,6 +179,18 @@ def chains(
     from forensics.dynamodb.merge import merge
 
     return merge(graph, sources, limit, _kinds(to))
+
+
+def of_references(profile: AllocationProfile, *, limit: int = 24, to: str | None = None) -> ReferenceChains:
+    """The same of a Go process, out of the references that grf walked; see ``forensics.dynamodb.go_references``.
+
+    Raises
+    ------
+    GraphError : ``to`` is no kind of DynamoDB object.
+    """
+    from forensics.dynamodb.go_references import reference_chains
+
+    return reference_chains(profile, kinds=_kinds(to), limit=limit)
 
 
 def _kinds(to: str | None) -> frozenset[Kind] | None:

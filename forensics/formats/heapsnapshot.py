@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 from forensics.formats.registry import Loader, register
@@ -15,26 +14,29 @@ from forensics.formats.v8.tags import tagged
 
 def write(
     raw: RawHeap,
-    folder: Path,
     *,
     values: str = "masked",
     key: bytes | None = None,
     known: frozenset[str] = frozenset(),
     meta: dict[str, Any],
 ) -> dict[str, Any]:
-    """Write what ``read`` read into ``folder`` as ours; returns facts for the manifest. ``raw`` is used up.
+    """Write what ``read`` began in a folder as ours; returns facts for the manifest. ``raw`` is used up.
 
     Parameters
     ----------
+    raw : read with the folder to write to
     values : "masked", "full" or "none"
     key : of the hashes of values, the same for all snapshots of one capture
     known : names of properties whose values are names too (of tables, for one), and are kept
     meta : what the snapshot's ``meta.json`` says beside what is in the file
     """
+    if raw.storage.folder is None:
+        raise ValueError("The snapshot was read into memory; it is written where it was read to.")
     loaded = convert(raw, values_kept=values, key=key, known_names=known)
     graph = loaded.graph
     facts = {"objects": len(graph), "references": graph.n_references, "secrets": loaded.secrets}
-    save(graph, folder, {**meta, **facts, "values": values})
+    save(graph, raw.storage.folder, {**meta, **facts, "values": values}, written=raw.storage.written)
+    raw.storage.release()
     return facts
 
 

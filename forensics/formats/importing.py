@@ -81,22 +81,32 @@ def _add_heaps(bundle: Bundle, heaps: Sequence[Path]) -> None:
         entry: dict[str, Any] = {"name": f"snapshots/{number:03d}", "taken_at": taken_at, "walker": "v8"}
         with bundle.new_folder(entry["name"]) as folder:
             meta = {"runtime": "node", "taken_at": taken_at, "time": taken_at}
-            raw = read(path)
+            raw = read(path, folder)
             noted.append((number, tagged(raw)))
-            entry |= write(raw, folder, key=key, meta=meta)
-            del raw
+            entry |= write(raw, key=key, meta=meta)
         entries.append({**entry, "imported_from": path.name})
         bundle.update(snapshots=entries)
     responses.keep(bundle, noted)
 
 
 def _add_profiles(bundle: Bundle, read: Sequence[tuple[Path, Loader, AllocationProfile]]) -> None:
-    entries = []
-    for number, (path, loader, profile) in enumerate(read):
+    entries: list[dict[str, Any]] = []
+    for path, loader, profile in read:
+        if profile.origin.stacks_are == "references":
+            _add_references(bundle, path)
+            continue
+        number = len(entries)
         name = f"allocations/{number:03d}{_suffix(path, loader)}"
         bundle.write(name, lambda target, source=path: shutil.copyfile(source, target))  # type: ignore[misc]
         entries.append({"file": name, "imported_from": path.name, "kind": loader.name, **_entry(profile)})
     bundle.update(allocations=entries)
+
+
+def _add_references(bundle: Bundle, path: Path) -> None:
+    """What grf wrote; of several the last one counts."""
+    name = "references/000.pb.gz"
+    bundle.write(name, lambda target: shutil.copyfile(path, target))
+    bundle.update(references={"file": name, "imported_from": path.name})
 
 
 def _suffix(path: Path, loader: Loader) -> str:

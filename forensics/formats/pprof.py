@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,8 @@ _SAMPLE_TYPES = {
     "objects": ("live", False),
     "space": ("live", True),
 }
+#: what counts over time; in a profile of ``seconds=N`` it is what was allocated in these seconds
+_RATE_TYPES = {"alloc_objects": ("allocated", False), "alloc_space": ("allocated", True)}
 #: Go's profile of goroutines, and of those that nothing can wake any more
 _GOROUTINE_TYPES = {"goroutine": ("live", False), "goroutineleak": ("live", False)}
 
@@ -80,6 +83,29 @@ def load_goroutines(path: Path) -> AllocationProfile:
     FormatError : not pprof, cut short, or a profile of something else than goroutines.
     """
     return _load(path, _GOROUTINE_TYPES)
+
+
+def load_rates(path: Path) -> AllocationProfile:
+    """Read what ``allocs?seconds=N`` answers: ``allocated`` is what was allocated in these seconds, freed or not.
+
+    Go subtracts the profile at the beginning from that at the end and stamps the difference with the end's time
+    (``serveDeltaProfile`` of net/http/pprof); what it says of live memory is a change of what the last collections
+    had found, and is left out. ``origin.seconds`` is how long it ran.
+
+    Raises
+    ------
+    FormatError : not pprof, cut short, or no difference of two moments.
+    """
+    profile = _load(path, _RATE_TYPES)
+    origin = profile.origin
+    if origin.seconds is None or origin.start is None:
+        raise FormatError(
+            f"{path.name} is a pprof profile of one moment and not of some seconds.",
+            advice="Fetch /debug/pprof/allocs?seconds=5; services built with Go before 1.15 know no such thing.",
+            path=str(path),
+        )
+    stamped = dataclasses.replace(origin, start=origin.start - origin.seconds, end=origin.start)
+    return dataclasses.replace(profile, origin=stamped)
 
 
 def _load(path: Path, wanted: Mapping[str, tuple[str, bool]]) -> AllocationProfile:
@@ -142,8 +168,8 @@ def _columns(
     path: Path, types: list[str], wanted: Mapping[str, tuple[str, bool]]
 ) -> dict[int, tuple[str, bool]]:
     columns = {position: wanted[each] for position, each in enumerate(types) if each in wanted}
-    if not columns or (wanted is _SAMPLE_TYPES and not any(is_bytes for _, is_bytes in columns.values())):
-        memory = wanted is _SAMPLE_TYPES
+    memory = wanted is not _GOROUTINE_TYPES
+    if not columns or (memory and not any(is_bytes for _, is_bytes in columns.values())):
         raise FormatError(
             f"{path.name} is a pprof profile of {', '.join(types)}, not of {'memory' if memory else 'goroutines'}.",
             advice=f"Fetch /debug/pprof/{'heap (or /allocs)' if memory else 'goroutine'} instead.",

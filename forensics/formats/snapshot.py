@@ -26,9 +26,7 @@ def load(folder: Path) -> HeapGraph:
     opened = {name: _open(folder / f"{name}.arrow", schema) for name, schema in SNAPSHOT_SCHEMAS.items()}
     try:
         tables = {name: table for name, (table, _) in opened.items()}
-        graph = _graph(tables, tuple(mapping for _, mapping in opened.values()), folder)
-        graph.release_pages()  # the check went through all of them
-        return graph
+        return _graph(tables, tuple(mapping for _, mapping in opened.values()), folder)
     except GraphError as error:
         raise FormatError(
             f"The tables in {folder} do not fit together: {error.message}",
@@ -108,10 +106,15 @@ def _array(table: pa.Table, name: str) -> np.ndarray:
         raise GraphError(f"{name}: {error}.", name=name) from error
 
 
-def save(graph: HeapGraph, folder: Path, meta: dict[str, object]) -> None:
-    """Write a graph that was made in memory into ``folder``, which must exist; ``load`` opens it again.
+def save(
+    graph: HeapGraph, folder: Path, meta: dict[str, object], *, written: frozenset[str] = frozenset()
+) -> None:
+    """Write a graph into ``folder``, which must exist; ``load`` opens it again.
 
-    ``meta`` is written beside the graph's own.
+    Parameters
+    ----------
+    meta : is written beside the graph's own
+    written : the tables that are in the folder already
     """
     columns: dict[str, list[Any]] = {
         "objects": [
@@ -127,6 +130,8 @@ def save(graph: HeapGraph, folder: Path, meta: dict[str, object]) -> None:
         "code": graph.code.columns,
     }
     for name, schema in SNAPSHOT_SCHEMAS.items():
+        if name in written:
+            continue
         arrays = [_plain(column, kind) for column, kind in zip(columns[name], schema.types, strict=True)]
         sink = pa.OSFile(str(folder / f"{name}.arrow"), "wb")
         with sink, pa.ipc.new_file(sink, schema) as writer:
@@ -138,5 +143,5 @@ def save(graph: HeapGraph, folder: Path, meta: dict[str, object]) -> None:
 def _plain(column: Any, kind: pa.DataType) -> pa.Array:
     if isinstance(column, pa.ChunkedArray):
         column = column.combine_chunks()
-    array = pa.array(column, kind) if isinstance(column, np.ndarray) else column
+    array = arrow.column(column, kind) if isinstance(column, np.ndarray) else column
     return array if array.type == kind else array.cast(kind)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from scipy.stats import theilslopes
@@ -11,6 +11,8 @@ from scipy.stats import theilslopes
 if TYPE_CHECKING:
     import pandas as pd
 
+#: One sample or a column of them.
+Measured = TypeVar("Measured", float, np.ndarray)
 #: Theil–Sen looks at every pair of points: beyond this many, neighbours are replaced by their median.
 MOST_POINTS = 600
 #: What a block of CPython's own allocator holds, bytes; between 16 and 512. Services that keep parsed responses have 70
@@ -73,7 +75,8 @@ class GrowthSeries:
             resident=rows[measure].to_numpy(float),
             live=_live(rows),
             free=_column(rows, "malloc_free"),
-            requests=_column(rows, requests) if requests else None,
+            # A busy service leaves many of our questions unanswered; its counter moves evenly in between.
+            requests=_column(rows, requests, known=0.5) if requests else None,
             limit=_limit(rows),
         )
 
@@ -96,17 +99,23 @@ class GrowthSeries:
 
 
 def _live(rows: pd.DataFrame) -> np.ndarray | None:
-    """What malloc and the interpreter's own allocator have given out; None where either is not known.
+    """What malloc and the interpreter's own allocator have given out; None where either is not known."""
+    in_use, blocks = _column(rows, "malloc_in_use"), _column(rows, "python_blocks")
+    return None if in_use is None or blocks is None else live_bytes(in_use, blocks)
+
+
+def live_bytes(malloc: Measured, blocks: Measured) -> Measured:
+    """What a Python program uses, about: malloc's bytes, and the blocks of the interpreter's own allocator.
 
     Objects of up to 512 bytes lie in arenas that CPython maps past malloc: malloc alone stays flat while a service
     leaks dicts and strings.
     """
-    in_use, blocks = _column(rows, "malloc_in_use"), _column(rows, "python_blocks")
-    return None if in_use is None or blocks is None else in_use + BLOCK_BYTES * blocks
+    return malloc + BLOCK_BYTES * blocks
 
 
-def _column(rows: pd.DataFrame, name: str | None) -> np.ndarray | None:
-    if name is None or name not in rows or rows[name].notna().mean() < 0.8:
+def _column(rows: pd.DataFrame, name: str, known: float = 0.8) -> np.ndarray | None:
+    """A column without gaps; None where less than the share ``known`` of it is."""
+    if name not in rows or rows[name].notna().mean() < known:
         return None
     return rows[name].interpolate(limit_direction="both").to_numpy(float)
 

@@ -7,8 +7,10 @@ Grammar::
     unit      = B kB MB GB (powers of 1000) | KiB MiB GiB (powers of 1024) | %
     time      = s | min (or m) | h
 
-A percentage is of the memory limit. ``growth`` is the Theil–Sen slope of the resident set over the time after
-``for``, one minute without it; any other condition must hold at every sample of that time.
+A percentage is of the memory limit. ``heap`` is what malloc and the interpreter's own allocator have given out (see
+``forensics.growth.series.live_bytes``), ``free`` what malloc holds and nobody uses. ``growth`` is the Theil–Sen slope
+of the resident set over the time after ``for``, one minute without it; any other condition must hold at every sample
+of that time.
 """
 
 from __future__ import annotations
@@ -24,14 +26,14 @@ from typing import Literal
 import numpy as np
 
 from forensics.errors import ForensicsError
-from forensics.growth.series import slope_of
+from forensics.growth.series import live_bytes, slope_of
 
 _METRICS = {
     "rss": "rss",
     "pss": "pss",
     "uss": "uss",
     "cgroup": "cgroup_usage",
-    "heap": "malloc_in_use",
+    "heap": "malloc_in_use",  # and python_blocks, see Condition.value
     "free": "malloc_free",
     "growth": "rss",
     "threads": "threads",
@@ -39,6 +41,8 @@ _METRICS = {
     "sockets": "sockets_established",
 }
 _COUNTS = frozenset(("threads", "descriptors", "sockets"))
+#: Told by the agent inside a Python process alone.
+OF_PYTHON = frozenset(("heap", "free"))
 _UNITS = {"b": 1, "kb": 1e3, "mb": 1e6, "gb": 1e9, "kib": 1 << 10, "mib": 1 << 20, "gib": 1 << 30}
 _TIMES = {"s": 1.0, "sec": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
 _COMPARE = {">": operator.gt, ">=": operator.ge, "<": operator.lt, "<=": operator.le}
@@ -72,10 +76,12 @@ class Condition:
     of_limit: bool = False
     seconds: float = 0.0
 
-    @property
-    def column(self) -> str:
-        """The column of the process table it looks at."""
-        return _METRICS[self.metric]
+    def value(self, sample: Mapping[str, float | None]) -> float | None:
+        """What it compares, out of one row of the process table; None where the row does not have it."""
+        value = _number(sample, _METRICS[self.metric])
+        if self.metric == "heap" and value is not None:
+            return live_bytes(value, _number(sample, "python_blocks") or 0.0)
+        return value
 
     def holds(self, samples: Sequence[Mapping[str, float | None]], limit: float | None) -> bool:
         """Whether it holds at the last of these samples, the earlier ones given for ``for``.
@@ -93,7 +99,7 @@ class Condition:
             (moment, value)
             for sample in samples
             if (moment := _number(sample, "time")) is not None
-            and (value := _number(sample, self.column)) is not None
+            and (value := self.value(sample)) is not None
             and moment >= now - span
         ]
         first = _number(samples[0], "time")
@@ -150,7 +156,10 @@ def _wrong_unit(metric: str, unit: str, per: str) -> str | None:
 
 @dataclass(frozen=True)
 class Bounds:
-    """When to stop taking snapshots: their number (the baseline counts), their bytes, and the pause between two."""
+    """When to stop taking snapshots: their number (the baseline counts), their bytes, and the pause between two.
+
+    The pause is from one that a condition asked for to the next: what happens right after the baseline is not missed.
+    """
 
     snapshots: int = 5
     disk_bytes: int = 2 << 30
@@ -171,7 +180,8 @@ class Watch:
     """Decides sample by sample. Feed it samples, tell it what a snapshot took.
 
     The first sample takes the baseline. A condition then fires when it begins to hold, and again only after it
-    ceased to hold in between: memory that stays above 80 % is one event.
+    ceased to hold in between: memory that stays above 80 % is one event. One that begins to hold within
+    ``seconds_between`` of the last event fires once these are over, if it still holds.
     """
 
     conditions: Sequence[Condition]
@@ -179,6 +189,7 @@ class Watch:
     limit: float | None = None
     taken: int = 0
     taken_bytes: int = 0
+    _begun: bool = False
     _last: float = float("-inf")
     _largest: int = 0
     _held: set[str] = field(default_factory=set)
@@ -193,9 +204,9 @@ class Watch:
         limit = self.limit or _number(sample, "cgroup_limit")
         holding = {each.text for each in self.conditions if each.holds(self._samples, limit)}
         begun = [each.text for each in self.conditions if each.text in holding - self._held]
-        if self.taken == 0 and self._last == float("-inf"):
-            self._held = holding
-            return self._allowed(moment, "baseline at the start")
+        if not self._begun:
+            self._begun, self._held = True, holding
+            return Decision(True, "baseline at the start")
         if not begun:
             self._held &= holding
             return Decision(False, finished=self._exhausted() is not None)

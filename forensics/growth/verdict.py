@@ -138,10 +138,14 @@ class Verdict:
 
 
 def judge_process(process: pd.DataFrame | None) -> Verdict | None:
-    """``judge`` for a capture's ``process`` table; None where the process was not sampled twice."""
+    """``judge`` for a capture's ``process`` table; None where the process was not sampled twice.
+
+    Where the capture counted requests (``--requests``), growth is told in bytes a request as well.
+    """
     if process is None or not {"time", "rss"} <= set(process.columns):
         return None
-    series = GrowthSeries.from_process(process)
+    counted = "requests" if "requests" in process.columns else None
+    series = GrowthSeries.from_process(process, requests=counted)
     return judge(series) if len(series) > 1 else None
 
 

@@ -15,14 +15,14 @@ from forensics import arrow
 from forensics.agent.stream import EdgeKind
 from forensics.errors import GraphError
 
-from .compiled import compiled, frozen
-
 if TYPE_CHECKING:
     from .graph import HeapGraph
 
 _KEY, _ATTRIBUTE, _LOCAL = int(EdgeKind.KEY), int(EdgeKind.ATTRIBUTE), int(EdgeKind.LOCAL)
 _CLOSURE, _SLOT, _INTERNAL = int(EdgeKind.CLOSURE), int(EdgeKind.SLOT), int(EdgeKind.INTERNAL)
 _LAST_KIND = int(max(EdgeKind))
+#: Entries looked at together: what is made of them stays in the processor's cache.
+_SLICE = 1 << 16
 
 
 def integers(name: str, values: Any, dtype: type[np.integer[Any]]) -> np.ndarray:
@@ -82,7 +82,10 @@ def texts(name: str, values: Sequence[str] | pa.Array | pa.ChunkedArray) -> pa.A
 
 
 def check(graph: HeapGraph) -> None:
-    """Raise a GraphError unless the arrays of ``graph`` fit together."""
+    """Raise a GraphError unless the arrays of ``graph`` fit together.
+
+    What was looked at is let go of: of mapped files no more than one column is in memory at a time.
+    """
     n, m = len(graph.shallow_sizes), len(graph.targets)
     _check_offsets(graph.offsets, n, m)
     for name, array, length, per in (
@@ -107,15 +110,25 @@ def check(graph: HeapGraph) -> None:
                 found=len(array),
                 expected=length,
             )
-    _in_range("targets", graph.targets, 0, n, "an object of this graph")
-    _in_range("roots", graph.root_objects, 0, n, "an object of this graph")
-    _in_range("types", graph.types, 0, len(graph.type_names), "an entry of type_names")
-    _in_range("texts", graph.texts, -1, len(graph.strings), "an entry of strings, or -1")
-    _in_range("root_names", graph.root_names, -1, len(graph.strings), "an entry of strings, or -1")
-    _in_range("kinds", graph.kinds, 0, _LAST_KIND + 1, "an EdgeKind")
-    _not_negative("sizes", graph.shallow_sizes, "bytes")
-    _not_negative("lengths", graph.lengths, "elements")
+    for name, array, low, end, meaning in (
+        ("targets", graph.targets, 0, n, "an object of this graph"),
+        ("roots", graph.root_objects, 0, n, "an object of this graph"),
+        ("types", graph.types, 0, len(graph.type_names), "an entry of type_names"),
+        ("texts", graph.texts, -1, len(graph.strings), "an entry of strings, or -1"),
+        ("root_names", graph.root_names, -1, len(graph.strings), "an entry of strings, or -1"),
+        ("kinds", graph.kinds, 0, _LAST_KIND + 1, "an EdgeKind"),
+    ):
+        graph.release_pages()
+        _in_range(name, array, low, end, meaning)
+    for name, array, unit in (
+        ("sizes", graph.shallow_sizes, "bytes"),
+        ("lengths", graph.lengths, "elements"),
+    ):
+        graph.release_pages()
+        _not_negative(name, array, unit)
+    graph.release_pages()
     _check_labels(graph, n)
+    graph.release_pages()
     if n and not len(graph.root_objects):
         raise GraphError(
             f"The graph has {n:,} objects and no root: nothing would be alive.",
@@ -182,7 +195,7 @@ def _check_offsets(offsets: np.ndarray, n: int, m: int) -> None:
             found=(int(offsets[0]), int(offsets[-1])),
             expected=(0, m),
         )
-    falling = _first_fall(frozen(offsets))
+    falling = _first_fall(offsets)
     if falling >= 0:
         raise GraphError(
             f"offsets falls from {offsets[falling]:,} to {offsets[falling + 1]:,} at object {falling:,}.",
@@ -219,7 +232,7 @@ def _not_negative(name: str, array: np.ndarray, unit: str) -> None:
 def _check_labels(graph: HeapGraph, n: int) -> None:
     if not graph.labels.size or (graph.labels.strides[0] == 0 and graph.labels[0] == -1):
         return
-    bad = _first_bad_label(frozen(graph.kinds), frozen(graph.labels), n, len(graph.strings))
+    bad = _first_bad_label(graph.kinds, graph.labels, n, len(graph.strings))
     if bad >= 0:
         kind = EdgeKind(int(graph.kinds[bad]))
         right = n if kind == EdgeKind.KEY else len(graph.strings)
@@ -233,23 +246,31 @@ def _check_labels(graph: HeapGraph, n: int) -> None:
         )
 
 
-@compiled
-def _first_fall(offsets):
-    for i in range(offsets.size - 1):
-        if offsets[i + 1] < offsets[i]:
-            return i
+# Not compiled: waking numba up takes longer than all of this does for ten million objects.
+
+
+def _first_fall(offsets: np.ndarray) -> int:
+    """The first place after which an offset is smaller, -1 where there is none."""
+    for begin in range(0, len(offsets) - 1, _SLICE):
+        part = offsets[begin : begin + _SLICE + 1]
+        falls = part[1:] < part[:-1]
+        if falls.any():
+            return begin + int(np.argmax(falls))
     return -1
 
 
-@compiled
-def _first_bad_label(kinds, labels, n_objects, n_strings):
-    for e in range(labels.size):
-        kind, label = kinds[e], labels[e]
-        end = 1 << 31
-        if kind == _KEY:
-            end = n_objects
-        elif kind in (_ATTRIBUTE, _LOCAL, _CLOSURE, _SLOT, _INTERNAL):
-            end = n_strings
-        if label < -1 or label >= end:
-            return e
+def _first_bad_label(kinds: np.ndarray, labels: np.ndarray, n_objects: int, n_strings: int) -> int:
+    """The first label that is beyond what its kind allows, -1 where there is none."""
+    ends = np.full(256, 1 << 31, np.uint32)
+    ends[_KEY] = n_objects
+    ends[[_ATTRIBUTE, _LOCAL, _CLOSURE, _SLOT, _INTERNAL]] = n_strings
+    for begin in range(0, len(labels), _SLICE):
+        # One more than the label: -1 becomes 0, what is less becomes more than any end.
+        raised = labels[begin : begin + _SLICE].view(np.uint32) + np.uint32(1)
+        high = np.flatnonzero(
+            raised > min(n_objects, n_strings)
+        )  # most are not: only these depend on the kind
+        bad = high[raised[high] > ends[kinds[begin + high]]]
+        if len(bad):
+            return begin + int(bad[0])
     return -1

@@ -32,9 +32,12 @@ class DominatorTree:
 
     @classmethod
     def of(cls, graph: HeapGraph) -> DominatorTree:
-        """Compute it: O(m log n) time, 36 bytes for each object and 4 for each reference while it runs."""
+        """Compute it: O(m log n) time, 32 bytes for each object and 4 for each reference while it runs."""
         immediate, order = map(
-            frozen, dominators(graph.offsets, graph.targets, graph.strong_kinds(), graph.root_objects)
+            frozen,
+            dominators(
+                graph.offsets, graph.targets, graph.strong_kinds(), graph.root_objects, graph.release_pages
+            ),
         )
         return cls(immediate, order, frozen(sum_up_tree(order, immediate, graph.shallow_sizes)))
 

@@ -14,6 +14,8 @@ objects in the order of discovery. Nothing recurses.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from forensics.agent.stream import EdgeKind
@@ -28,7 +30,11 @@ UNREACHABLE = -2
 
 
 def dominators(
-    offsets: np.ndarray, targets: np.ndarray, kinds: np.ndarray, roots: np.ndarray
+    offsets: np.ndarray,
+    targets: np.ndarray,
+    kinds: np.ndarray,
+    roots: np.ndarray,
+    done_with_them: Callable[[], object] = lambda: None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Immediate dominators, and the objects in an order that has every dominator before what it dominates.
 
@@ -37,6 +43,7 @@ def dominators(
     offsets, targets : int64[n + 1], int32[m]
     kinds : uint8[m], or empty where no reference is weak
     roots : int32[k]
+    done_with_them : is called once none of these is looked at any more, to let go of them
 
     Returns
     -------
@@ -49,13 +56,14 @@ def dominators(
     seen = np.empty((n, 2), np.int32)
     vertex = np.empty(n + 1, np.int32)
     forest = np.empty((n + 1, 2), np.int32)
-    cursor = np.empty(n + 1, np.int64)
+    cursor = np.empty(n + 1, np.int32 if targets.size <= np.iinfo(np.int32).max else np.int64)
     count = _number(offsets, targets, kinds, roots, seen, vertex, forest, cursor)
     vertex = vertex[: count + 1]
     starts = cursor[: count + 1]
     total = _starts(seen, vertex, starts)
     predecessors = np.empty(total, np.int32)
     _predecessors(offsets, targets, kinds, seen, vertex, starts, predecessors)
+    done_with_them()
     is_root = _is_root(roots, seen, count + 1)
     stack, semi = seen.reshape(-1)[: count + 1], np.empty(count + 1, np.int32)
     parents = forest[: count + 1, _ANCESTOR].copy()

@@ -500,12 +500,7 @@ class HeapGraph:
         """Where results are kept beside the capture; None for graphs that come from no capture."""
         from .results import Results
 
-        def find() -> Results | None:
-            found = Results.of(self)
-            self.release_pages()  # the checksum went through all of them
-            return found
-
-        return self._once("results", find)
+        return self._once("results", lambda: Results.of(self))
 
     def _kept(
         self,

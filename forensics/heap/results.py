@@ -19,6 +19,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xxhash
 
+from forensics.checksum import xxh3
+
 from .compiled import frozen
 
 if TYPE_CHECKING:
@@ -74,7 +76,7 @@ class Results:
             for array_name, array in arrays.items():
                 path = self.folder / f"{name}.{array_name}.npy"
                 _replace(path, lambda stream, array=array: np.save(stream, array, allow_pickle=False))
-                index[array_name] = _checksum(path)
+                index[array_name] = xxh3(path)
             self._save_index(name, index)
 
     def load_record(self, name: str) -> Any:
@@ -105,7 +107,7 @@ class Results:
 
     def _array(self, path: Path, digest: str | None) -> np.ndarray | None:
         try:
-            if digest is None or _checksum(path) != digest:
+            if digest is None or xxh3(path) != digest:
                 return None
             array: np.ndarray = np.load(path, mmap_mode="r", allow_pickle=False)
             return array
@@ -126,11 +128,13 @@ def fingerprint(graph: HeapGraph) -> str:
         graph.root_kinds, graph.root_names, graph.types, graph.texts, graph.value_hashes,
     ):  # fmt: skip
         digest.update(np.ascontiguousarray(array).data)
+        graph.release_pages()
     for words in (graph.type_names, graph.strings):
         digest.update(str(len(words)).encode())
         for buffer in words.buffers():
             if buffer is not None:
                 digest.update(memoryview(buffer))
+    graph.release_pages()
     return digest.hexdigest()
 
 
@@ -142,14 +146,6 @@ def _replace(path: Path, write: Any) -> None:
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
-
-
-def _checksum(path: Path) -> str:
-    digest = xxhash.xxh3_128()
-    with path.open("rb") as stream:
-        while block := stream.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
 
 
 def _of_record(record: Any) -> str:

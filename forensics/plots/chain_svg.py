@@ -113,7 +113,9 @@ def _box(node: ChainNode, x: float, y: float, *, here: bool) -> str:
         amount = f"{units.count(node.objects, 'object')} · {amount}"
     elif node.label not in name:
         amount = f"{plain(node.label, 18)} · {amount}"
-    sentence = f"{node.label}: {units.count(node.objects, 'object')} keep {units.size(node.retained_bytes)}"
+    # 0 stands for a number that is not known
+    many = f"{units.count(node.objects, 'object')} keep" if node.objects else "keeps"
+    sentence = f"{node.label}: {many} {units.size(node.retained_bytes)}"
     if node.path:
         sentence += f", reached as {node.path}"
     if node.file:
@@ -162,7 +164,9 @@ def _edge(edge: ChainEdge, route: Route, at: dict[int, tuple[float, float]], hea
         for (ax, ay), (bx, by) in itertools.pairwise(points):
             middle = (ay + by) / 2
             path += f"C{ax:.0f} {middle:.0f} {bx:.0f} {middle:.0f} {bx:.0f} {by:.0f}"
-    words = f"{edge.label or 'refers to'}: {units.count(edge.references, 'reference')}"
+    words = edge.label or "refers to"
+    if edge.references:
+        words += f": {units.count(edge.references, 'reference')}"
     return (
         f'<g><title>{html_text(words)}</title><path class="edge" d="{path}" style="stroke-width:{stroke:.1f}"/>'
         f'<path class="tip" d="M{x2 - 5:.0f} {y2 - 1:.0f}h10l-5 8z"/></g>'

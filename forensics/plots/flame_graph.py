@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import html
 import json
+import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
+from forensics import units
 from forensics.escape import hover
 from forensics.plots.figure import style
 from forensics.plots.palette import BAD, GOOD, OTHERS, ROOMS
-from forensics.profiles.diff import ProfileDiff
-from forensics.profiles.model import AllocationProfile, Frame, human_bytes
+from forensics.profiles.diff import ERRORS, ProfileDiff
+from forensics.profiles.model import AllocationProfile, Frame
 from forensics.profiles.naming import spell
 from forensics.profiles.room import Room
 
@@ -28,14 +30,43 @@ MOST_NODES = 4000
 _FOUND = "#facc15"
 
 
+#: Rooms whose frames a reader passes through: where one leads to one other, they are drawn as one, of the same room or
+#: with the runtime's between them.
+_PASSED = (Room.FRAMEWORK, Room.SDK, Room.RUNTIME)
+#: What of a frame's bytes must be its one callee's for both to be drawn as one.
+_ALL_BUT = 0.99
+#: Letters across a picture of the width that a notebook gives it, and how few of them are worth drawing.
+_LETTERS = 170
+_LEAST_LETTERS = 12
+#: So many frames of a run are listed on hover.
+_LISTED = 12
+
+
 @dataclass
 class _Node:
-    label: str
+    names: list[str]  # of the frame, or of a run of frames drawn as one, outermost first
     room: Room | None
     before: float = 0.0
     after: float = 0.0
     width: float = 0.0
+    variance: float = 0.0  # of after - before, by sampling, bytes squared
     children: dict[str, _Node] = field(default_factory=dict)
+
+    @property
+    def label(self) -> str:
+        if len(self.names) == 1:
+            return self.names[0]
+        dots = " … " if len(self.names) > 2 else " → "
+        return f"{self.names[0]}{dots}{self.names[-1]} ({len(self.names)} frames)"
+
+    @property
+    def told(self) -> str:
+        """The frames for a hover, a line each."""
+        if len(self.names) <= _LISTED:
+            return "<br>".join(map(hover, self.names))
+        half = _LISTED // 2
+        between = f"… {len(self.names) - 2 * half} more …"
+        return "<br>".join([*map(hover, self.names[:half]), between, *map(hover, self.names[-half:])])
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,18 +93,18 @@ def flame(
     name, _ = profile.measure(measure)
     sizes, _ = profile.by_stack(name)
     stacks = (
-        (profile.stack(int(stack)), _rooms(profile, int(stack)), 0.0, float(sizes[stack]))
+        (profile.stack(int(stack)), _rooms(profile, int(stack)), 0.0, float(sizes[stack]), 0.0)
         for stack in np.flatnonzero(sizes)
     )
     root = _tree(stacks)
     flat = _flatten(root, min_share)
     colours = [ROOMS[node.room.label].light if node.room is not None else OTHERS for node in flat.nodes]
     hovers = [
-        f"{hover(node.label)}<br>{human_bytes(node.after)}, {node.after / max(root.after, 1):.1%}"
+        f"{node.told}<br>{units.size(node.after)}, {node.after / max(root.after, 1):.1%}"
         + (f"<br>{node.room.label}" if node.room is not None else "")
         for node in flat.nodes
     ]
-    title = f"{name} bytes by stack, {human_bytes(root.after)}"
+    title = f"{name} bytes by stack, {units.size(root.after)}"
     return _figure(flat, root, colours, hovers, title, search)
 
 
@@ -82,21 +113,23 @@ def flame_diff(diff: ProfileDiff, *, min_share: float = MIN_SHARE, search: str =
 
     Grey is what did not change, or by less than the sampling error.
     """
+    sizes = zip(diff.before.tolist(), diff.after.tolist(), (diff.errors**2).tolist(), strict=True)
     stacks = (
-        (frames, diff.rooms(number), float(diff.before[number]), float(diff.after[number]))
-        for number, frames in enumerate(diff.stacks)
+        (frames, diff.rooms(number), *of_stack)
+        for number, (frames, of_stack) in enumerate(zip(diff.stacks, sizes, strict=True))
     )
     root = _tree(stacks)
     flat = _flatten(root, min_share)
-    noise = 2 * float(np.sqrt((diff.errors**2).sum()))
     most = max((abs(node.after - node.before) for node in flat.nodes), default=0.0) or 1.0
-    colours = [_shade(node.after - node.before, most, noise) for node in flat.nodes]
+    colours = [
+        _shade(node.after - node.before, most, ERRORS * math.sqrt(node.variance)) for node in flat.nodes
+    ]
     hovers = [
-        f"{hover(node.label)}<br>{human_bytes(node.before)} → {human_bytes(node.after)} "
-        f"({'+' if node.after >= node.before else '−'}{human_bytes(abs(node.after - node.before))})"
+        f"{node.told}<br>{units.size(node.before)} → {units.size(node.after)} "
+        f"({'+' if node.after >= node.before else '−'}{units.size(abs(node.after - node.before))})"
         for node in flat.nodes
     ]
-    title = f"Change of {diff.measure} bytes, {human_bytes(root.before)} → {human_bytes(root.after)}"
+    title = f"Change of {diff.measure} bytes, {units.size(root.before)} → {units.size(root.after)}"
     return _figure(flat, root, colours, hovers, title, search)
 
 
@@ -118,17 +151,18 @@ def _rooms(profile: AllocationProfile, stack: int) -> list[Room]:
     return [Room(int(profile.rooms[each])) for each in ids]
 
 
-def _tree(stacks: Iterable[tuple[Sequence[Frame], Sequence[Room], float, float]]) -> _Node:
-    root = _Node("all", None)
-    for frames, rooms, before, after in stacks:
+def _tree(stacks: Iterable[tuple[Sequence[Frame], Sequence[Room], float, float, float]]) -> _Node:
+    root = _Node(["all"], None)
+    for frames, rooms, before, after, variance in stacks:
         node = root
         width = max(before, after)
         for frame, room in [(None, None), *zip(reversed(frames), reversed(rooms), strict=True)]:
             if frame is not None:
-                node = node.children.setdefault(spell(frame), _Node(spell(frame), room))
+                node = node.children.setdefault(spell(frame), _Node([spell(frame)], room))
             node.before += before
             node.after += after
             node.width += width
+            node.variance += variance
     return root
 
 
@@ -142,22 +176,48 @@ def _flatten(root: _Node, min_share: float) -> _Flat:
         if len(flat.ids) >= MOST_NODES:
             folded += 1
             continue
+        drawn = sorted(_drawn(node, least), key=lambda each: -each.width)
+        folded += len(node.children) - len(drawn)
+        while _is_passed(node, drawn):
+            (below,) = drawn
+            drawn = sorted(_drawn(below, least), key=lambda each: -each.width)
+            folded += len(below.children) - len(drawn)
+            room = below.room if node.room == Room.RUNTIME else node.room
+            node = replace(node, names=[*node.names, *below.names], room=room)
         flat.ids.append(name)
         flat.parents.append(parent)
         flat.nodes.append(node)
-        for number, child in enumerate(sorted(node.children.values(), key=lambda each: -each.width)):
-            if child.width >= least:
-                waiting.append((child, f"{name}.{number}", name))
-            else:
-                folded += 1
+        waiting += [(child, f"{name}.{number}", name) for number, child in enumerate(drawn)]
     return _Flat(flat.ids, flat.parents, flat.nodes, folded)
+
+
+def _fitting(label: str, share: float) -> str:
+    """As much of it as there is room for; one that has next to none stays whole, for when it is zoomed into."""
+    room = int(share * _LETTERS)
+    return label if len(label) <= room or room < _LEAST_LETTERS else label[: room - 1] + "…"
+
+
+def _drawn(node: _Node, least: float) -> list[_Node]:
+    return [child for child in node.children.values() if child.width >= least]
+
+
+def _is_passed(node: _Node, drawn: Sequence[_Node]) -> bool:
+    return (
+        len(drawn) == 1
+        and node.room in _PASSED
+        and (
+            drawn[0].room == node.room
+            or (Room.RUNTIME in (node.room, drawn[0].room) and drawn[0].room in _PASSED)
+        )
+        and drawn[0].width >= _ALL_BUT * node.width
+    )
 
 
 def _figure(
     flat: _Flat, root: _Node, colours: list[str], hovers: list[str], title: str, search: str
 ) -> go.Figure:
     if search:
-        lit = [search.casefold() in node.label.casefold() for node in flat.nodes]
+        lit = [search.casefold() in "\n".join(node.names).casefold() for node in flat.nodes]
         colours = [_FOUND if found else colour for found, colour in zip(lit, colours, strict=True)]
         share = _share_found(flat, lit) / max(root.width, 1.0)
         title += f" · {share:.1%} below “{hover(search)}”"
@@ -166,11 +226,12 @@ def _figure(
     figure = go.Figure(
         go.Icicle(
             ids=flat.ids,
-            labels=[hover(node.label) for node in flat.nodes],
+            labels=[hover(_fitting(node.label, node.width / max(root.width, 1.0))) for node in flat.nodes],
             parents=flat.parents,
             values=[node.width for node in flat.nodes],
             branchvalues="total",
             marker={"colors": colours, "line": {"width": 0.5, "color": "rgba(255,255,255,0.6)"}},
+            customdata=["\n".join(map(hover, node.names)) for node in flat.nodes],
             hovertext=hovers,
             hoverinfo="text",
             textposition="middle left",
@@ -180,7 +241,7 @@ def _figure(
         )
     )
     depth = max((name.count(".") for name in flat.ids), default=0)
-    style(figure, title, height=int(min(max(320, 24 * (depth + 4)), 1400)))
+    style(figure, title, height=int(min(max(320, 22 * (depth + 4)), 1400)))
     figure.update_layout(uniformtext={"minsize": 9, "mode": "hide"}, margin={"l": 8, "r": 8, "b": 8})
     return figure
 
@@ -225,6 +286,7 @@ table { border-collapse: collapse; font-size: 12px } td, th { padding: 2px 6px; 
 (() => {
   const chart = document.getElementById("flame"), trace = chart.data[0];
   const ids = [...trace.ids], parents = [...trace.parents], labels = [...trace.labels];
+  const names = [...trace.customdata].map((each) => each.toLowerCase());
   const values = [...trace.values], colours = [...trace.marker.colors], hovers = [...trace.hovertext];
   const search = document.getElementById("search"), least = document.getElementById("least");
   const rows = [...document.querySelectorAll("#places tbody tr")];
@@ -234,11 +296,11 @@ table { border-collapse: collapse; font-size: 12px } td, th { padding: 2px 6px; 
     const keep = ids.map((_, i) => i).filter((i) => i === 0 || values[i] >= share * values[0]);
     const lit = new Map(); let found = 0;
     for (const i of keep) {
-      const hit = text !== "" && labels[i].toLowerCase().includes(text), above = lit.get(parents[i]) || false;
+      const hit = text !== "" && names[i].includes(text), above = lit.get(parents[i]) || false;
       lit.set(ids[i], above || hit); if (hit && !above) found += values[i];
     }
     const pick = (list) => keep.map((i) => list[i]);
-    const shades = keep.map((i) => text !== "" && labels[i].toLowerCase().includes(text) ? {found} : colours[i]);
+    const shades = keep.map((i) => text !== "" && names[i].includes(text) ? {found} : colours[i]);
     Plotly.restyle(chart, { ids: [pick(ids)], parents: [pick(parents)], labels: [pick(labels)],
       values: [pick(values)], hovertext: [pick(hovers)], "marker.colors": [shades] });
     document.getElementById("said").textContent = least.value + " %";

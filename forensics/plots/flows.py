@@ -29,11 +29,10 @@ def sankey(findings: Findings, limit: int = 30) -> go.Figure:
     worst = {target: group[0].severity for (_, target), group in reversed(flows.items())}
     told = []
     for (call, target), group in flows.items():
-        total, elements = sum(each.retained_bytes for each in group), sum(each.objects for each in group)
-        told.append(
-            f"{hover(target, 160)} keeps {units.size(total)} in {units.count(elements, 'element')},"
-            f"<br>fetched by {hover(call)}."
-        )
+        total = sum(each.retained_bytes for each in group)
+        known = [each.objects for each in group if each.objects is not None]
+        elements = units.in_elements(sum(known) if len(known) == len(group) else None)
+        told.append(f"{hover(target, 160)} keeps {units.size(total)}{elements},<br>fetched by {hover(call)}.")
     figure = go.Figure(
         go.Sankey(
             arrangement="snap",

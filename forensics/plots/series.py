@@ -19,6 +19,8 @@ __all__ = ["growth", "holders"]
 
 #: Points that one line may have; a longer series is thinned to the extremes of equal slices.
 MOST_POINTS = 2_000
+#: More snapshots than this are not all named in a picture.
+MOST_NAMED = 8
 
 #: A line this many times above the resident set is in the legend, and drawn when it is clicked there.
 FAR_ABOVE = 3
@@ -58,12 +60,7 @@ def growth(capture: Any) -> go.Figure:
     heap = [float(graph.shallow_sizes[graph.reachable()].sum()) for graph in capture.snapshots]
     if heap:
         _line(figure, "live heap", times - start, np.asarray(heap), SEQUENCE[1], "lines+markers")
-    for number, second in enumerate(times - start):
-        figure.add_vline(x=second, line={"dash": "dot", "width": 1, "color": OTHERS})
-        figure.add_annotation(
-            x=second, y=1, yref="paper", yanchor="bottom", showarrow=False, text=f"snapshot {number}",
-            font={"size": 11},
-        )  # fmt: skip
+    _mark(figure, times - start)
     figure.update_layout(showlegend=True)
     figure.update_xaxes(title="seconds since the capture began", rangemode="tozero")
     figure.update_yaxes(title="MiB", rangemode="tozero")
@@ -73,6 +70,19 @@ def growth(capture: Any) -> go.Figure:
         return figure
     said = {"text": hover(verdict.headline, limit=160), "font": {"size": 13}}
     return figure.update_layout(title_subtitle=said, title_y=0.97, title_yanchor="top", margin_t=96)
+
+
+def _mark(figure: go.Figure, snapshots: np.ndarray) -> None:
+    """A line at the second of each snapshot; of many, the first and the last have a name."""
+    for second in snapshots:
+        figure.add_vline(x=second, line={"dash": "dot", "width": 1, "color": OTHERS})
+    last = len(snapshots) - 1
+    named = range(last + 1) if last < MOST_NAMED else (0, last)
+    for number in named:
+        figure.add_annotation(
+            x=snapshots[number], y=1, yref="paper", yanchor="bottom", showarrow=False, text=f"snapshot {number}",
+            font={"size": 11},
+        )  # fmt: skip
 
 
 def holders(diff: Any, limit: int = 8) -> go.Figure:

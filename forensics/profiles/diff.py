@@ -9,8 +9,9 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
+from forensics import units
 from forensics.profiles.frames import room_of
-from forensics.profiles.model import AllocationProfile, Frame, Origin, human_bytes
+from forensics.profiles.model import AllocationProfile, Frame, Origin
 from forensics.profiles.naming import Operations, place_of
 from forensics.profiles.room import Room
 
@@ -83,15 +84,15 @@ class ProfileDiff:
 
     def __repr__(self) -> str:
         return (
-            f"<ProfileDiff of {self.measure} bytes: {human_bytes(self.before.sum())} → "
-            f"{human_bytes(self.after.sum())} over {len(self)} stacks; {self.normalised}>"
+            f"<ProfileDiff of {self.measure} bytes: {units.size(self.before.sum())} → "
+            f"{units.size(self.after.sum())} over {len(self)} stacks; {self.normalised}>"
         )
 
     def __str__(self) -> str:
         table = self.top(15)
-        told = f"{self.measure} bytes: {human_bytes(self.before.sum())} → {human_bytes(self.after.sum())}"
+        told = f"{self.measure} bytes: {units.size(self.before.sum())} → {units.size(self.after.sum())}"
         rows = [
-            f"  {human_bytes(row.before):>9} → {human_bytes(row.after):>9}  {human_bytes(row.change):>9}"
+            f"  {units.size(row.before):>9} → {units.size(row.after):>9}  {units.size(row.change):>9}"
             f"{' ' if row.certain else '?'}  {row.place}"
             for row in table.itertuples()
         ]

@@ -18,9 +18,10 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
+from forensics import units
 from forensics.agent.stream import EdgeKind
 from forensics.heap.graph import HeapGraph
-from forensics.profiles.model import AllocationProfile, human_bytes
+from forensics.profiles.model import AllocationProfile
 from forensics.profiles.naming import Operations, Place, place_of_stack
 
 Way = Literal["addresses", "tracer", "shape and time", "none"]
@@ -75,7 +76,7 @@ class Joint:
         first = self.allocated_at[0]
         return (
             f"allocated at {first.place.text}, held by {self.held_by} "
-            f"({first.share:.0%} of {human_bytes(self.held_bytes)}, by {self.way}, confidence {self.confidence:.2f})"
+            f"({first.share:.0%} of {units.size(self.held_bytes)}, by {self.way}, confidence {self.confidence:.2f})"
         )
 
     def to_pandas(self) -> pd.DataFrame:
@@ -309,7 +310,7 @@ def _by_shape(size: int, profile: AllocationProfile, operations: Operations | No
     first = ranked[0][2]
     likeness = min(size, first) / max(size, first, 1)
     why = (
-        f"no address and no tracer's note joins them; the place has {human_bytes(first)} live of DynamoDB data, "
+        f"no address and no tracer's note joins them; the place has {units.size(first)} live of DynamoDB data, "
         f"{held[0].share:.0%} of all such"
     )
     return "shape and time", held, MOST_BY_SHAPE * likeness * held[0].share, why

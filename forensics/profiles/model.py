@@ -10,11 +10,15 @@ import html
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
+
+from forensics import units
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 MeasureName = Literal["live", "peak", "temporary", "allocated"]
 
@@ -226,6 +230,8 @@ class AllocationProfile:
 
     def to_pandas(self) -> pd.DataFrame:
         """One row for each stack, thread and allocator; a copy."""
+        import pandas as pd
+
         from forensics.profiles.naming import place_of_stack
 
         places = [place_of_stack(self, stack).text for stack in range(self.n_stacks)]
@@ -242,7 +248,7 @@ class AllocationProfile:
         return pd.DataFrame(columns)
 
     def __repr__(self) -> str:
-        sums = ", ".join(f"{name} {human_bytes(self.total(name))}" for name in self.measures)
+        sums = ", ".join(f"{name} {units.size(self.total(name))}" for name in self.measures)
         cut = "" if self.origin.complete else ", cut short"
         return (
             f"<AllocationProfile {self.origin.tool} of {self.origin.runtime}: "
@@ -252,13 +258,3 @@ class AllocationProfile:
     def _repr_html_(self) -> str:
         notes = "".join(f"<p>{html.escape(note)}</p>" for note in self.origin.notes)
         return f"<p>{html.escape(repr(self))}</p>{notes}{self.top(10).to_html(escape=True, index=False)}"
-
-
-def human_bytes(value: float) -> str:
-    """A size for people, decimal units: ``human_bytes(1_500_000) == '1.5 MB'``."""
-    size = float(value)
-    for unit in ("B", "kB", "MB", "GB"):
-        if abs(size) < 1000:
-            return f"{size:.0f} B" if unit == "B" else f"{size:.1f} {unit}"
-        size /= 1000
-    return f"{size:.1f} TB"

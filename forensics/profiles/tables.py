@@ -9,32 +9,43 @@ from typing import Any
 
 import pandas as pd
 
-from forensics.profiles.model import AllocationProfile, human_bytes
+from forensics import units
+from forensics.profiles.model import AllocationProfile
 from forensics.profiles.naming import Operations, places
 
 
 @dataclass(frozen=True, eq=False)
 class ByHandler:
-    """Live bytes of every profile, by the application's handler that allocated them; the largest first."""
+    """Live bytes of every profile, by the application's handler that allocated them; the largest first.
+
+    Where it is known what was allocated in some seconds, freed or not, a column ``allocated a second`` says so (bytes).
+    """
 
     table: pd.DataFrame
 
     @classmethod
-    def of(cls, profiles: Sequence[AllocationProfile], limit: int = 10) -> ByHandler:
-        """Columns handler, operation, what, first, last (bytes), change."""
-        from forensics.rules.by_handlers.series import held_by_handler
+    def of(
+        cls,
+        profiles: Sequence[AllocationProfile],
+        limit: int = 10,
+        rates: Sequence[AllocationProfile] = (),
+    ) -> ByHandler:
+        """Columns handler, operation, mostly, first, last (bytes), change; with ``rates`` what it allocates, too."""
+        from forensics.rules.by_handlers.series import held_by_handler, rates_by_handler
 
+        allocates = rates_by_handler(rates)
         rows = []
         for group in held_by_handler(profiles).values():
             total = group.total()
             sign = max(group.bytes, key=lambda each: float(group.bytes[each][-1]))
             operation = group.operations.most_common(1)[0][0] if group.operations else ""
             name = group.name or "(application not on the stack)"
-            rows.append(
-                [name, operation, sign.value, int(total[0]), int(total[-1]), int(total[-1] - total[0])]
-            )
-        columns = ["handler", "operation", "mostly", "first", "last", "change"]
+            row = [name, operation, sign.value, int(total[0]), int(total[-1]), int(total[-1] - total[0])]
+            rows.append([*row, round(allocates.get(group.name, 0.0), 1)])
+        columns = ["handler", "operation", "mostly", "first", "last", "change", "allocated a second"]
         table = pd.DataFrame(rows, columns=columns)
+        if not allocates:
+            table = table.drop(columns="allocated a second")
         return cls(table.sort_values("last", ascending=False, ignore_index=True).head(limit))
 
     def to_pandas(self) -> pd.DataFrame:
@@ -43,11 +54,17 @@ class ByHandler:
 
     def __str__(self) -> str:
         rows = [
-            f"  {human_bytes(row.first):>9} → {human_bytes(row.last):>9}  {row.handler}"
-            f"{f' → {row.operation}' if row.operation else ''}  ({row.mostly})"
-            for row in self.table.itertuples()
+            f"  {units.size(row.first):>9} → {units.size(row.last):>9}  {row.handler}"
+            f"{f' → {row.operation}' if row.operation else ''}  ({row.mostly}{turnover})"
+            for row, turnover in zip(self.table.itertuples(), self._turnovers(), strict=True)
         ]
         return "\n".join(["live bytes by handler, first profile → last", *rows])
+
+    def _turnovers(self) -> list[str]:
+        if "allocated a second" not in self.table:
+            return [""] * len(self.table)
+        rates = self.table["allocated a second"]
+        return [f"; allocates {units.size(each)}/s, freed or not" if each else "" for each in rates]
 
     __repr__ = __str__
 
@@ -72,8 +89,7 @@ class ByPlace:
 
     def __str__(self) -> str:
         rows = [
-            f"  {human_bytes(row.bytes):>9}  {row.share:>5.1%}  {row.place}"
-            for row in self.table.itertuples()
+            f"  {units.size(row.bytes):>9}  {row.share:>5.1%}  {row.place}" for row in self.table.itertuples()
         ]
         return "\n".join(["live bytes by place, last profile", *rows])
 

@@ -57,9 +57,7 @@ def _finding_card(finding: Finding) -> str:
         rows.append(("source", f"{retainer.file}:{retainer.line}" if retainer.line else retainer.file))
     if retainer.also_held_by:
         rows.append(("also held by", ", ".join(retainer.also_held_by)))
-    rows.append(
-        ("keeps", f"{units.size(finding.retained_bytes)} in {units.count(finding.objects, 'element')}")
-    )
+    rows.append(("keeps", f"{units.size(finding.retained_bytes)}{units.in_elements(finding.objects)}"))
     moved = growth.shape
     rows.append(
         (

@@ -39,7 +39,8 @@ class Reportable(Protocol):
 class Material:
     """The facts of one report.
 
-    ``heap_bytes`` holds the reachable bytes of each snapshot, ``seconds`` its time since the first counter;
+    ``heap_bytes`` holds the reachable bytes of each snapshot, ``heap_objects`` how many objects
+    where that is known, ``seconds`` its time since the first counter;
     ``growth`` is the verdict on the resident set's series; ``process_lines`` and ``holder_lines`` are the series of
     the two charts; ``files`` the checksums.
     """
@@ -52,7 +53,7 @@ class Material:
     chains: ReferenceChains | None
     seconds: tuple[float, ...]
     heap_bytes: tuple[int, ...]
-    heap_objects: tuple[int, ...]
+    heap_objects: tuple[int | None, ...]
     process_lines: tuple[Line, ...]
     holder_lines: tuple[Line, ...]
     files: dict[str, dict[str, Any]]
@@ -120,7 +121,7 @@ def gather(capture: Reportable) -> Material:
         tool_version=forensics.__version__,
         manifest=manifest,
         findings=findings,
-        chains=capture.chains() if snapshots else None,
+        chains=capture.chains() if snapshots or getattr(capture, "references", None) is not None else None,
         seconds=of_profiles.seconds if of_profiles else seconds,
         heap_bytes=of_profiles.live if of_profiles else tuple(heap),
         heap_objects=of_profiles.objects
@@ -154,7 +155,7 @@ class _Profiles:
 
     seconds: tuple[float, ...]
     live: tuple[int, ...]
-    objects: tuple[int, ...]
+    objects: tuple[int | None, ...]
     line: Line
     handlers: tuple[Line, ...]
 
@@ -174,7 +175,10 @@ def _profiles(capture: Any, limit: int = 6) -> _Profiles | None:
         for group in groups
         if group.grown() > 0
     )
-    objects = tuple(int(each.by_stack("live")[1].sum()) for each in profiles)
+    objects = tuple(
+        int(counts.sum()) if (counts := each.measures["live"].counts) is not None else None
+        for each in profiles
+    )
     line = Line("live heap (profiles)", seconds, [float(each) for each in live])
     return _Profiles(tuple(seconds), live, objects, line, handlers)
 

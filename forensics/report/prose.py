@@ -32,8 +32,8 @@ def render(material: Material) -> str:
         ]
         rows = zip(material.seconds, material.heap_bytes, material.heap_objects, strict=True)
         lines += [
-            f"| {number} | {units.duration(second)} | {units.size(size)} | {objects:,} |"
-            for number, (second, size, objects) in enumerate(rows)
+            f"| {number} | {units.duration(second)} | {units.size(size)} | {'–' if many is None else f'{many:,}'} |"
+            for number, (second, size, many) in enumerate(rows)
         ]
     if material.holder_lines:
         lines += ["", "| holder | first | last |", "|---|---:|---:|"]
@@ -78,7 +78,7 @@ def _finding(finding: Finding) -> list[str]:
     lines.append(f"- Held by {where}")
     if retainer.also_held_by:
         lines.append(f"- Also held by {', '.join(markdown_code(each) for each in retainer.also_held_by)}")
-    lines.append(f"- Keeps {units.size(finding.retained_bytes)} in {units.count(finding.objects, 'element')}")
+    lines.append(f"- Keeps {units.size(finding.retained_bytes)}{units.in_elements(finding.objects)}")
     moved = (
         growth.shape
         if growth.bytes_per_second is None
@@ -93,7 +93,7 @@ def _finding(finding: Finding) -> list[str]:
         lines.append(told + (f" on {markdown_code(held.table)}" if held.table else ""))
     if retainer.chain:
         lines.append(f"- Chain: {' → '.join(markdown_code(step) for step in retainer.chain)}")
-    lines += [f"- Evidence: {markdown(line)}" for line in finding.evidence]
+    lines += [_evidence(line) for line in finding.evidence]
     lines += [f"- {prefix}{named(each)}" for prefix, each in _standards(finding)]
     if finding.remediation.summary:
         lines += ["", f"**What to change.** {markdown(finding.remediation.summary)}"]
@@ -102,6 +102,12 @@ def _finding(finding: Finding) -> list[str]:
         fence = "`" * max([3, *(len(line) - len(line.lstrip("`")) + 1 for line in map(str.strip, code))])
         lines += ["", f"{fence}{finding.remediation.language}", *code, fence]
     return lines
+
+
+def _evidence(line: str) -> str:
+    """A line of evidence; a command stays as it is pasted."""
+    said, check, command = line.partition("check: ")
+    return f"- Check: {markdown_code(command)}" if check and not said else f"- Evidence: {markdown(line)}"
 
 
 def _standards(finding: Finding) -> list[tuple[str, str]]:

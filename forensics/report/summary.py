@@ -81,7 +81,7 @@ def _cause(material: Material, leaks: tuple[Finding, ...]) -> str:
         told += (
             f", {units.percent(min(1.0, worst.retained_bytes / material.heap_bytes[-1]))} of the live heap"
         )
-    told += f", in {units.count(worst.objects, 'element')}"
+    told += "," * (worst.objects is not None) + units.in_elements(worst.objects)
     if len(leaks) > 1:
         told += f"; {units.count(len(leaks) - 1, 'more place')} below"
     return told + "."

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from forensics import units
 from forensics.findings import Retainer
 from forensics.profiles.joined import AllocatedAt, Joint, Way, join_objects
-from forensics.profiles.model import AllocationProfile, human_bytes
+from forensics.profiles.model import AllocationProfile
 from forensics.profiles.naming import operations_of
 from forensics.rules.content import content
 from forensics.rules.evidence import Evidence
@@ -51,7 +52,7 @@ def allocated_lines(suspect: Suspect, retainer: Retainer, evidence: Evidence) ->
     if not joint.allocated_at:
         return (f"allocated here: not known, {joint.because}",)
     where = "" if retainer.file is None else f", {retainer.file}:{retainer.line}"
-    kept = f"{joint.held_objects:,} objects of {human_bytes(joint.held_bytes)}"
+    kept = f"{joint.held_objects:,} objects of {units.size(joint.held_bytes)}"
     lines = [f"held there: {retainer.path} ({retainer.kind}{where}), {kept}"]
     for number, each in enumerate(joint.allocated_at[:MOST_PLACES]):
         if number and each.share < LEAST_SHARE:

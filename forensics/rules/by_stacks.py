@@ -10,16 +10,17 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from forensics import units
 from forensics.findings import DynamoDB, Finding, Growth, Remediation, Retainer
 from forensics.profiles.diff import ERRORS
-from forensics.profiles.model import AllocationProfile, human_bytes
+from forensics.profiles.model import AllocationProfile
 from forensics.profiles.naming import Place, operations_of, place_of_stack
 from forensics.profiles.room import Room
 from forensics.rules.evidence import Evidence
 from forensics.rules.stacks import STACK_RULES, StackRule
 
 #: Growth between the first and the last profile below this, or within the sampling error, is none.
-LEAST_BYTES = 1_000_000
+LEAST_BYTES = 1 << 20
 LEAST_SHARE = 0.02
 #: Without a second profile: this share of all live bytes is worth a look.
 LARGE_SHARE = 0.2
@@ -93,9 +94,10 @@ def _finding(
     rate = (site.last - site.first) / seconds if seconds > 0 else None
     frame = site.place.frame
     share = site.last / max(last.total("live"), 1)
-    words = f"{human_bytes(site.last)} live, {share:.0%} of the live heap"
-    grew = f"grew from {human_bytes(site.first)} to {human_bytes(site.last)} between the first and the last profile"
+    words = f"{units.size(site.last)} live, {share:.0%} of the live heap"
+    grew = f"grew from {units.size(site.first)} to {units.size(site.last)} between the first and the last profile"
     own = site.place.room == Room.APPLICATION
+    counted = last.measures["live"].counts is not None
     return Finding(
         id="",
         rule=site.rule.id,
@@ -110,7 +112,7 @@ def _finding(
             line=frame.line if frame and own and frame.line else None,
         ),
         retained_bytes=round(site.last),
-        objects=site.objects,
+        objects=site.objects if counted else None,
         growth=Growth("growing" if two else "unknown", None if rate is None else round(rate, 1)),
         dynamodb=DynamoDB(site.rule.kind, site.place.operation, None, site.objects)
         if site.place.dynamodb
@@ -118,7 +120,7 @@ def _finding(
         evidence=(
             *((grew,) if two else (words,)),
             "the stack says who allocated it, not who holds it: look for what this line's result is stored in",
-            f"check: forensics show {evidence.name}",
+            evidence.command("show"),
         ),
         remediation=site.rule.remedies.get(last.origin.runtime, Remediation(site.rule.title)),
         references=site.rule.references,

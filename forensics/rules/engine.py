@@ -218,7 +218,7 @@ def _process_finding(excuse: Excuse, evidence: Evidence) -> Finding:
         retainer=Retainer(path="the process as a whole", kind="native"),
         retained_bytes=0,
         objects=0,
-        evidence=(*excuse.evidence, f"check: forensics show {evidence.name}"),
+        evidence=(*excuse.evidence, evidence.command("show")),
         remediation=excuse.guard.remedy(evidence.runtime),
         references=excuse.guard.references,
     )
@@ -317,12 +317,12 @@ def _evidence(suspect: Suspect, evidence: Evidence, claims: Sequence[Claim]) -> 
 def _command(suspect: Suspect, evidence: Evidence) -> str:
     """A command that shows the same numbers from the capture."""
     if suspect.container < 0 or suspect.unreachable:
-        return f"check: forensics chains {evidence.name}"
+        return evidence.command("chains")
     query = (
         "SELECT o.type, count(*) AS elements, sum(o.retained_size) AS bytes FROM edges e JOIN objects o "
         f"ON o.id = e.target WHERE e.source = {suspect.container} GROUP BY o.type ORDER BY elements DESC"
     )
-    return f'check: forensics sql {evidence.name} "{query}"'
+    return evidence.command("sql", query)
 
 
 def _references(claims: Sequence[Claim]) -> References:

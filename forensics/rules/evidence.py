@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,7 +18,8 @@ class Evidence:
 
     Attributes
     ----------
-    name : what the capture is called, for commands in the evidence
+    name : what the capture is called
+    folder : the path by which it was opened, as it was given, for commands in the evidence; None for the name
     runtime : python, node, go, rust
     snapshots : object graphs, oldest first; may be lazy
     times : seconds since the epoch, one for each snapshot
@@ -25,6 +27,8 @@ class Evidence:
     profiles : allocation profiles, oldest first
     profile_times : seconds since the epoch, one for each profile; empty where the capture does not say
     goroutines : Go's goroutines (see ``forensics.formats.pprof.load_goroutines``), oldest first
+    rates : what Go allocated in some seconds (see ``forensics.formats.pprof.load_rates``), oldest first
+    references : what leads to what in a Go process, as grf walked it, or None
     goroutine_text : what ``goroutine?debug=2`` wrote last
     manifest : the capture's manifest
     """
@@ -40,7 +44,16 @@ class Evidence:
     profile_times: Sequence[float] = ()
     goroutines: Sequence[Any] = ()
     goroutine_text: str | None = None
+    rates: Sequence[Any] = ()
+    references: Any = None
     manifest: Mapping[str, Any] = field(default_factory=dict)
+    folder: str | None = None
+
+    def command(self, verb: str, *words: str) -> str:
+        """``check: forensics VERB CAPTURE …``, to be pasted into a shell where this one was opened."""
+        folder = self.folder or self.name
+        folder = f"./{folder}" if folder.startswith("-") else folder
+        return f"check: {shlex.join(('forensics', verb, folder, *words))}"
 
     def seconds(self) -> list[float]:
         """Times of the snapshots from the first on; counted one a second where the capture has no clock."""
@@ -57,10 +70,20 @@ class Evidence:
         return [float(each) - float(times[0]) for each in times]
 
     def responses_of(self, snapshot: int) -> pd.DataFrame | None:
-        """The tracer's notes for one snapshot (0 the first)."""
-        if self.responses is None or "snapshot" not in self.responses:
-            return self.responses
-        return self.responses[self.responses["snapshot"] == snapshot]
+        """The tracer's notes of what was held in one snapshot (0 the first).
+
+        The tracer is asked once the snapshot is taken: what came after it is not in the graph. And where a response
+        that it remembers as released lay, something else may lie by now.
+        """
+        noted = self.responses
+        if noted is None:
+            return None
+        if "snapshot" in noted:
+            noted = noted[noted["snapshot"] == snapshot]
+        if "held" in noted:
+            noted = noted[noted["held"].astype(bool)]
+        taken = self.snapshots[snapshot].meta.get("time") if self.snapshots else None
+        return noted[noted["time"] <= float(taken)] if taken and "time" in noted else noted
 
     def memory_limit(self) -> int | None:
         """The memory limit of the service's cgroup in bytes, None where there is none."""

@@ -7,16 +7,17 @@ from typing import ClassVar
 
 import numpy as np
 
+from forensics import units
 from forensics.findings import Remediation
 from forensics.profiles.diff import ERRORS
-from forensics.profiles.model import AllocationProfile, human_bytes
+from forensics.profiles.model import AllocationProfile
 from forensics.profiles.naming import place_of_stack
 from forensics.rules.evidence import Evidence
 from forensics.rules.rule import Excuse, Guard
 from forensics.rules.suspect import Suspect
 
 #: Live bytes that came and went between profiles are worth a line from so many on, and this share of what was live.
-LEAST_BYTES = 1_000_000
+LEAST_BYTES = 1 << 20
 LEAST_SHARE = 0.3
 #: Of what had come, at most this share is left in the last profile.
 LEFT_SHARE = 0.1
@@ -30,7 +31,7 @@ class CollectorLag(Guard):
     needs = ()
     runtimes = ("python", "node", "go")
     thresholds = (
-        "held by no root while the collector is on (with the collector off it is a leak); or, by profiles, 1 MB and "
+        "held by no root while the collector is on (with the collector off it is a leak); or, by profiles, 1 MiB and "
         "30 % of what was live, beyond the sampling error, of which a later profile has at most a tenth left"
     )
     remediation = Remediation("Call gc.collect() once and take it again.", "import gc\n\ngc.collect()\n")
@@ -70,10 +71,10 @@ class CollectorLag(Guard):
         left = live[-1] - (live[most] - came)
         if came <= enough or left > LEFT_SHARE * came:
             return None
-        series = " → ".join(human_bytes(each) for each in live)
+        series = " → ".join(units.size(each) for each in live)
         return Excuse(
             self,
-            f"{human_bytes(live[most] - live[-1])} that were live in profile {most + 1} were gone in the last one",
+            f"{units.size(live[most] - live[-1])} that were live in profile {most + 1} were gone in the last one",
             (f"live bytes over {len(profiles)} profiles: {series}", *_gone(profiles[most], profiles[-1])),
         )
 
@@ -88,7 +89,7 @@ def _gone(before: AllocationProfile, after: AllocationProfile, limit: int = 3) -
             fell[place] = fell.get(place, 0.0) + sign * float(sizes[stack])
     heaviest = sorted(fell.items(), key=lambda each: -each[1])[:limit]
     return tuple(
-        f"gone again: {human_bytes(size)} allocated at {place}" for place, size in heaviest if size > 0
+        f"gone again: {units.size(size)} allocated at {place}" for place, size in heaviest if size > 0
     )
 
 

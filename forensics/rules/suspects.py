@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 from collections import Counter
 
 import numpy as np
@@ -39,6 +40,8 @@ _INTERPRETER = (
     "forensics.agent.",
     "_forensics_agent",
 )
+#: The import system's own lists, by whatever module that imported ``sys`` they are reached first.
+_OF_SYS = re.compile(r"\.sys\.(?:modules|meta_path|path|path_hooks|path_importer_cache)\b")
 
 
 def suspects(evidence: Evidence) -> list[Suspect]:
@@ -195,7 +198,9 @@ def _others(evidence: Evidence, known: list[Suspect]) -> list[Suspect]:
     found = []
     for series in diff(list(evidence.snapshots)).growing:
         path, container = series.retainer.path, series.objects[-1]
-        if path in paths or path.startswith(_INTERPRETER) or container < 0 or container in above:
+        if path in paths or container < 0 or container in above:
+            continue
+        if path.startswith(_INTERPRETER) or _OF_SYS.search(path):
             continue
         if not _steady(series.elements, series.bytes) or held[own.ancestors(container)].any():
             continue

@@ -1,9 +1,10 @@
 """Make the small captures that come along anew: ``python -m forensics.specimens.captures CAPTURES [SERVICE …]``.
 
 The same story as the demo with fewer orders, fewer requests and one client, so that the heaps stay small; three
-snapshots of the leaking service and of its mended twin, taken while they serve. What would tell of the machine they
-were made on (host name, places of the clone and of the interpreter) is replaced by the paths of a common
-installation. Heaps of V8, whose own parts are most of a small service, are shrunk; nothing else is touched.
+snapshots of the leaking service and of its mended twin, taken while they serve; of FastAPI with the tracer in the
+service, and the leaking one with the allocations of the same time. What would tell of the machine they were made on
+(host name, places of the clone and of the interpreter) is replaced by the paths of a common installation. Heaps of V8,
+whose own parts are most of a small service, are shrunk; nothing else is touched.
 """
 
 from __future__ import annotations
@@ -40,16 +41,25 @@ SNAPSHOTS = 3
 class Story:
     """How the captures of one service are made.
 
-    ``every`` is the time from one snapshot to the next, seconds; with ``shrunk`` what is neither DynamoDB's nor the
-    program's is folded away, see ``shrinking``.
+    ``every`` is the time from one snapshot to the next, seconds; ``allocations`` how many seconds of the leaking
+    service's are recorded; with ``shrunk`` what is neither DynamoDB's nor the program's is folded away, see
+    ``shrinking``.
     """
 
     specimen: Callable[[str], Specimen]
     every: float = 4.0
+    allocations: float = 0.0
     shrunk: bool = False
 
 
-STORIES: Mapping[str, Story] = {"fastapi": Story(fastapi), "express": Story(express, shrunk=True)}
+def _traced(variant: str) -> Specimen:
+    return fastapi(variant, application="traced:app")
+
+
+STORIES: Mapping[str, Story] = {
+    "fastapi": Story(_traced, allocations=9.0),
+    "express": Story(express, shrunk=True),
+}
 
 
 def make(service: str, folder: Path) -> Path:
@@ -72,7 +82,8 @@ def _take(story: Story, variant: str, moto: Moto, to: Path) -> None:
         Load(service.url, orders=ORDERS, clients=1, per_second=12) as load,
     ):
         load.wait_for(WARM_UP)
-        fx.capture(service.pid, to=to, snapshots=SNAPSHOTS, every=story.every)
+        recorded = story.allocations if variant == "leaking" else 0.0
+        fx.capture(service.pid, to=to, snapshots=SNAPSHOTS, every=story.every, allocations=recorded)
         print(f"{specimen.name}/{variant}: {load.stop()}")
     bundle = Bundle.open(to)
     if story.shrunk:
@@ -129,6 +140,8 @@ def _neutralise(bundle: Bundle, replacements: dict[str, str]) -> None:
             text = (bundle.folder / name).read_text()
             with bundle.new_file(name) as path:
                 path.write_text(_replace(text, replacements))
+        elif name.endswith(".memray.bin"):
+            _replace_in_recording(bundle, name, replacements)
     command_line = [_replace(word, replacements) for word in bundle.manifest["command_line"]]
     bundle.update(command_line=command_line, host="orders-1", platform="Linux-x86_64")
 
@@ -142,6 +155,15 @@ def _replace_in(table: pa.Table, replacements: dict[str, str]) -> pa.Table:
             table = table.set_column(position, field, column)
     # One record batch, as a capture writes it: its readers take a column as one array.
     return table.combine_chunks()
+
+
+def _replace_in_recording(bundle: Bundle, name: str, replacements: dict[str, str]) -> None:
+    """In memray's records as they come out of a live process: not compressed, and a text ends with a zero byte."""
+    records = (bundle.folder / name).read_bytes()
+    for here, there in replacements.items():
+        records = re.sub(_whole(here).encode(), there.encode() + rb"\1", records)
+    with bundle.new_file(name) as path:
+        path.write_bytes(records)
 
 
 def _whole(folder: str) -> str:

@@ -32,8 +32,8 @@ class Specimen:
     environment: Mapping[str, str]
 
 
-def fastapi(variant: str = "leaking") -> Specimen:
-    """The orders service on FastAPI, uvicorn and boto3."""
+def fastapi(variant: str = "leaking", application: str = "orders.main:app") -> Specimen:
+    """The orders service on FastAPI, uvicorn and boto3; as ``traced:app`` with the tracer on."""
     _check("fastapi", variant)
     folder = SPECIMENS / "fastapi" / variant
     return Specimen(
@@ -41,7 +41,7 @@ def fastapi(variant: str = "leaking") -> Specimen:
         variant=variant,
         folder=folder,
         command=lambda port: [
-            *(sys.executable, "-m", "uvicorn", "orders.main:app", "--app-dir", str(folder)),
+            *(sys.executable, "-m", "uvicorn", application, "--app-dir", str(folder)),
             *("--host", "127.0.0.1", "--port", str(port), "--log-level", "warning"),
         ],
         environment={},

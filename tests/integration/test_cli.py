@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 import shutil
+import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,9 +15,11 @@ from typing import Any
 
 import pytest
 import typer
+from prometheus_client import CollectorRegistry, Counter, start_http_server
 
 from forensics import cli
 from forensics.capture import injector
+from forensics.investigation import open_capture
 from forensics.lab import bundled_capture
 from tests.integration.running import running
 
@@ -119,6 +123,8 @@ IMPOSSIBLE = [
     (("capture", 1, "--values", "some"), "is not one of masked, full, none"),
     (("capture", 1, "--when", "rss > banana"), "cannot be read"),
     (("capture", 1, "--snapshots", 0), "nothing to capture"),
+    (("capture", 1, "--requests", "banana"), "--requests 'banana' names no counter"),
+    (("capture", 1, "--requests", "http://127.0.0.1:1/metrics#http_requests_total"), "did not answer"),
     (("capture", 999999999, "--dry-run"), "There is no process 999999999"),
 ]
 
@@ -190,6 +196,23 @@ def test_findings_and_their_exit_code(forensics: Forensics, captures: Path) -> N
     assert forensics("findings", captures / "mended", "--fail-on", "low").code == 0
 
 
+def test_the_command_in_the_evidence_can_be_pasted_into_a_shell(
+    forensics: Forensics, captures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The path stays as it was given, and is quoted."""
+    (tmp_path / "it's $HOME").symlink_to(captures)
+    monkeypatch.chdir(tmp_path)
+    judged = forensics("findings", "it's $HOME/leaking", "--json").json
+    command = judged["findings"][0]["evidence"][-1].removeprefix("check: ")
+    assert judged["capture"] == "leaking"
+    assert shlex.split(command)[:3] == ["forensics", "sql", "it's $HOME/leaking"]
+    forensics("report", "it's $HOME/leaking", "-o", "report.md")
+    assert f"- Check: `{command}`\n" in Path("report.md").read_text()
+    program = f'forensics() {{ {shlex.quote(sys.executable)} -m forensics.cli "$@"; }}; {command}'
+    ran = subprocess.run(["sh", "-c", program], capture_output=True, text=True, check=False)
+    assert ran.returncode == 0 and f"{judged['findings'][0]['objects']}" in ran.stdout, ran.stderr
+
+
 def test_verify_and_its_exit_code(forensics: Forensics, captures: Path) -> None:
     mended = forensics("verify", captures / "leaking", captures / "mended", "--json")
     assert mended.code == 0 and isinstance(mended.json, dict)
@@ -236,13 +259,21 @@ def test_targets(forensics: Forensics) -> None:
 
 @pytest.mark.skipif(bool(injector.supported()), reason=injector.supported() or "")
 def test_capture_watches_and_says_what_the_series_is(forensics: Forensics, tmp_path: Path) -> None:
+    registry = CollectorRegistry()
+    served = Counter("served", "Requests.", registry=registry)
+    served.inc(41)
+    page, _ = start_http_server(0, "127.0.0.1", registry)
+    metric = f"http://127.0.0.1:{page.server_port}/metrics#served_total"
     with running("collector") as process:
         cost = forensics("capture", process.pid, "--dry-run", "--json")
         assert cost.code == 0 and cost.json
         assert not list(tmp_path.iterdir())
         folder = tmp_path / "capture"
-        taken = forensics("capture", process.pid, "--watch", 3, "--to", folder)
+        taken = forensics("capture", process.pid, "--watch", 3, "--requests", metric, "--to", folder)
+    page.shutdown()
+    page.server_close()
     assert taken.code == 0
+    assert set(open_capture(folder).process["requests"].dropna()) == {41}
     assert re.search(r"^growth +cannot tell yet, watch for \d+ seconds in all$", taken.out, re.MULTILINE)
     assert forensics("show", folder, "--json").json["growth"]["watch_for"] >= 30
 

@@ -74,6 +74,14 @@ def test_the_capture_says_what_it_is(captures):
     assert capture.runtime == "go" and capture.manifest["runtime_version"].startswith("1.")
     assert len(capture.memory_profiles) == len(capture.goroutines) == 6
     assert capture.manifest["complete"] and capture.process is not None
+    rates = capture.manifest["rates"]
+    assert 1 <= len(rates) == len(capture.rates) <= 5 and "freed or not" in str(capture)
+    first, last = capture.profile_times[0], capture.profile_times[-1]
+    for entry, profile in zip(rates, capture.rates, strict=True):
+        assert set(profile.measures) == {"allocated"} and entry["seconds"] >= 0.9
+        assert entry["allocated_bytes"] == profile.total("allocated")
+        assert first < profile.origin.start < profile.origin.end < last
+    assert sum(entry["allocated_bytes"] for entry in rates) > 0
     assert (
         "debug/pprof" in str(capture) and "live bytes by handler" in forensics("show", capture.folder).stdout
     )
@@ -96,6 +104,8 @@ def test_every_leak_is_found_and_named(captures):
     assert watch.retainer.path == "main.waitForChange" and watch.retainer.kind == "goroutine"
     assert by_function["listOrders"].dynamodb.operation == "Query"
     assert by_function["export"].dynamodb.operation == "Scan"
+    turnover = [line for finding in findings for line in finding.evidence if "freed or not" in line]
+    assert turnover and "allocates" in forensics("show", captures["leaking"]).stdout
     assert all(finding.remediation.language == "go" for finding in by_function.values())
 
 

@@ -10,6 +10,7 @@ import httpx
 import numpy as np
 import pytest
 
+from forensics.capture.request_counter import RequestCounter
 from forensics.capture.take import Order, take
 from forensics.growth import GrowthSeries, judge
 from forensics.investigation import open_capture
@@ -59,16 +60,23 @@ def burst(round):
 work = globals()[sys.argv[1]]
 if sys.argv[2:] == ["serve"]:
     import http.server, itertools
+    from prometheus_client import Counter, generate_latest
 
     rounds = itertools.count()
+    served = Counter("http_requests", "Requests.", ["path"])
 
     class Orders(http.server.BaseHTTPRequestHandler):
         def do_GET(self):
-            work(next(rounds))
+            body = b"ok"
+            served.labels(self.path).inc()
+            if self.path == "/metrics":
+                body = generate_latest()
+            else:
+                work(next(rounds))
             self.send_response(200)
-            self.send_header("content-length", "2")
+            self.send_header("content-length", str(len(body)))
             self.end_headers()
-            self.wfile.write(b"ok")
+            self.wfile.write(body)
 
         def log_message(self, *arguments):
             pass
@@ -126,9 +134,9 @@ def test_a_capture_of_a_service_whose_allocator_fragments(tmp_path):
 
             driver = threading.Thread(target=ask)
             driver.start()
-            folder = take(
-                process.pid, tmp_path / "capture", Order(snapshots=2, every=15, watch=15, sample_every=0.15)
-            )
+            counter = RequestCounter.parse(url + 'metrics#http_requests_total{path="/"}')
+            order = Order(snapshots=2, every=15, watch=15, sample_every=0.15, requests=counter)
+            folder = take(process.pid, tmp_path / "capture", order)
         finally:
             ended.set()
             driver.join()
@@ -138,6 +146,12 @@ def test_a_capture_of_a_service_whose_allocator_fragments(tmp_path):
     assert capture.growth.shape == "fragmentation"
     assert f"{capture.growth.shape}" in str(capture)
     rise = capture.process["rss"].iloc[-1] - capture.process["rss"].iloc[0]
+    # AND what a request costs, by the service's own counter, of which the pages of metrics are no part
+    counted = capture.process.dropna(subset=["requests"])[["rss", "requests"]]
+    more = counted.iloc[-1] - counted.iloc[0]
+    each = capture.growth.bytes_per_request
+    assert each.value == pytest.approx(more["rss"] / more["requests"], rel=0.3)
+    assert each.low < each.value < each.high and f"{each.value:,.0f} bytes a request" in str(capture)
     loud = [each for each in capture.findings() if each.severity != "info"]
     assert {each.retainer.path for each in loud} <= {"__main__.pins"}
     assert all(each.retained_bytes < 0.1 * rise and each.dynamodb is None for each in loud)

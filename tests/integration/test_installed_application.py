@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 
@@ -37,7 +38,6 @@ def handle(n):
 """
 PROGRAM = """
 import sys
-sys.path.insert(0, sys.argv[1])
 from shop.db import handle
 for line in sys.stdin:
     for k in range(20):
@@ -68,8 +68,13 @@ def test_holders_in_site_packages(tmp_path):
     (packages / "shop").mkdir(parents=True)
     (packages / "shop" / "__init__.py").touch()
     (packages / "shop" / "db.py").write_text(SHOP)
+    (packages / "shop" / "__main__.py").write_text(PROGRAM)
     with subprocess.Popen(
-        [sys.executable, "-c", PROGRAM, packages], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        [sys.executable, "-m", "shop"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(packages)},
     ) as process:
         try:
             order = Order(snapshots=0, trigger=EachRound(process), watch=120, sample_every=0.3)
@@ -79,3 +84,10 @@ def test_holders_in_site_packages(tmp_path):
     loud = {each.retainer.path: each for each in capture.findings() if each.severity != "info"}
     assert set(loud) == {"shop.db.RESPONSES", "shop.db.STORE._pages"}
     assert {each.objects for each in loud.values()} == {60}
+    # the command line starts this package: it is the application, and its lines are told
+    lines = SHOP.splitlines()
+    for name, text in (("RESPONSES", "RESPONSES, STORE = {}, Store()"), ("STORE._pages", "self._pages = []")):
+        place = loud[f"shop.db.{name}"].retainer
+        assert place.file.endswith("site-packages/shop/db.py") and text in lines[place.line - 1]
+    filled = [line for line in loud["shop.db.RESPONSES"].evidence if line.startswith("filled at")]
+    assert len(filled) == 1 and f":{lines.index('    RESPONSES[n] = answer(n)') + 1}" in filled[0]

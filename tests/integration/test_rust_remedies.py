@@ -6,6 +6,7 @@ import shutil
 
 import pytest
 
+from forensics.rules import GUARDS, STACK_RULES
 from forensics.rules.by_handlers import PATTERNS
 from forensics.specimens.building import rust_program
 from forensics.specimens.service import SPECIMENS
@@ -23,6 +24,7 @@ publish.workspace = true
 
 [dependencies]
 aws-sdk-dynamodb.workspace = true
+tikv-jemallocator.workspace = true
 tokio.workspace = true
 """
 USES = """\
@@ -39,15 +41,19 @@ use aws_sdk_dynamodb::operation::query::QueryOutput;
 
 def test_the_remedies_compile(tmp_path):
     require("cargo", "install Cargo 1.95 or newer")
-    remedies = {
-        name: each.remedies["rust"].code for name, each in PATTERNS.items() if "rust" in each.remedies
-    }
-    assert len(remedies) >= 10
+    codes = dict.fromkeys(
+        remedy.code
+        for rule in (*PATTERNS.values(), *STACK_RULES, *GUARDS)
+        for remedy in rule.remedies.values()
+        if remedy.language == "rust"
+    )
+    remedies = {f"remedy{number:02d}": code for number, code in enumerate(codes)}
+    assert len(remedies) >= 11
     workspace = tmp_path / "rust"
     shutil.copytree(SPECIMENS / "rust", workspace)
     manifest = workspace / "Cargo.toml"
     manifest.write_text(manifest.read_text().replace('"axum"]', '"axum", "guidance"]'))
-    modules = [f"mod {name.lower()} {{\n{USES}{code}}}\n" for name, code in remedies.items()]
+    modules = [f"mod {name} {{\n{USES}{code}}}\n" for name, code in remedies.items()]
     source = workspace / "guidance" / "src" / "main.rs"
     source.parent.mkdir(parents=True)
     (workspace / "guidance" / "Cargo.toml").write_text(MANIFEST)

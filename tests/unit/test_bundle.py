@@ -10,8 +10,10 @@ import textwrap
 from pathlib import Path
 
 import pytest
+import xxhash
 
 from forensics.bundle import FORMAT_VERSION, MANIFEST, Bundle
+from forensics.checksum import xxh3
 from forensics.errors import BundleError
 
 
@@ -68,6 +70,27 @@ def test_an_altered_file_is_named(bundle: Bundle) -> None:
     (bundle.folder / "snapshots/000/objects.arrow").write_bytes(b"0bjects")
     with pytest.raises(BundleError, match=r"snapshots/000/objects\.arrow .* was altered"):
         Bundle.open(bundle.folder)
+
+
+def test_a_capture_that_knows_sha_256_alone_is_held_to_it(bundle: Bundle) -> None:
+    # GIVEN a capture as versions made it that noted no XXH3
+    for noted in bundle.manifest["files"].values():
+        assert len(noted["sha256"]) == 64
+        del noted["xxh3"]
+    bundle.save_manifest()
+    Bundle.open(bundle.folder)
+
+    # THEN an altered file is found all the same
+    (bundle.folder / "process.parquet").write_bytes(b"c0unters")
+    with pytest.raises(BundleError, match=r"process\.parquet .* was altered"):
+        Bundle.open(bundle.folder)
+
+
+def test_the_checksum_of_a_file_is_that_of_its_bytes(tmp_path: Path) -> None:
+    for size in (0, 1, 4096, (1 << 24) + 5):
+        content = bytes(range(256)) * (size // 256 + 1)
+        (tmp_path / "file").write_bytes(content[:size])
+        assert xxh3(tmp_path / "file") == xxhash.xxh3_128_hexdigest(content[:size])
 
 
 def test_a_file_lost_in_copying_is_named(bundle: Bundle) -> None:

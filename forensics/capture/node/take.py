@@ -88,7 +88,9 @@ class _Taking:
         self.noted: list[tuple[int, list[dict[str, Any]]]] = []
 
     def run(self) -> None:
-        with Watching(self.session.pid, every=self.order.sample_every) as watching:
+        with Watching(
+            self.session.pid, every=self.order.sample_every, requests=self.order.requests
+        ) as watching:
             try:
                 if self.order.allocations:
                     self.session.call("HeapProfiler.enable")
@@ -161,16 +163,15 @@ class _Taking:
             )
             entry["pause_seconds"] = round(time.monotonic() - began, 3)
             file.flush()
-            raw = heapsnapshot.read(Path(file.name))
-            if not self.count:
-                self._sources(raw)
-            self.noted.append((self.count, heapsnapshot.tagged(raw)))
             if reason is not None:
                 entry["reason"] = reason
             with self.bundle.new_folder(entry["name"]) as folder:
+                raw = heapsnapshot.read(Path(file.name), folder)
+                if not self.count:
+                    self._sources(raw)
+                self.noted.append((self.count, heapsnapshot.tagged(raw)))
                 entry |= heapsnapshot.write(
                     raw,
-                    folder,
                     values=self.order.values,
                     key=self.key,
                     known=self.names,

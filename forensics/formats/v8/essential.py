@@ -13,6 +13,7 @@ import re
 import numpy as np
 import pyarrow.compute as pc
 
+from forensics import arrow
 from forensics.formats.v8.raw import RawHeap
 from forensics.heap.compiled import compiled, frozen
 
@@ -25,8 +26,8 @@ def holding(raw: RawHeap) -> np.ndarray:
     """bool[m]: the edges that count for dominators and retained sizes."""
     root_edges = slice(0, int(raw.offsets[1]))
     shortcut = raw.edge_kinds[root_edges] == raw.edge_type("shortcut")
-    names = pc.equal(raw.strings, _DOCUMENTS).to_numpy(zero_copy_only=False)
-    dom = (raw.edge_kinds[root_edges] == raw.edge_type("element")) & names[raw.names[raw.targets[root_edges]]]
+    named = raw.names[raw.targets[root_edges]] == arrow.index(raw.strings, _DOCUMENTS)
+    dom = (raw.edge_kinds[root_edges] == raw.edge_type("element")) & named
     entries = np.unique(raw.targets[root_edges][shortcut | dom])
     weak, shortcuts = raw.edge_type("weak"), raw.edge_type("shortcut")
     arrays = tuple(map(frozen, (raw.offsets, raw.targets, raw.edge_kinds)))
@@ -37,7 +38,7 @@ def holding(raw: RawHeap) -> np.ndarray:
 
 def _without_tables(raw: RawHeap, found: np.ndarray) -> np.ndarray:
     """Entries of WeakMaps without the table's side."""
-    suspicious = pc.match_substring(raw.strings, _SIGN).to_numpy(zero_copy_only=False)
+    suspicious = arrow.truths(pc.match_substring(raw.strings, _SIGN))
     numbers = np.flatnonzero(suspicious)
     if not len(numbers):
         return found
@@ -46,11 +47,8 @@ def _without_tables(raw: RawHeap, found: np.ndarray) -> np.ndarray:
         match = _PAIR.match(raw.strings[number].as_py())
         if match is not None:
             table_of[number] = min(int(match[1]), (1 << 63) - 1)
-    internal = raw.edge_kinds == raw.edge_type("internal")
-    edges = np.flatnonzero(internal)
-    edges = edges[table_of[raw.labels[edges]] > 0]
-    sources = np.searchsorted(raw.offsets, edges, side="right") - 1
-    found[edges[raw.ids[sources] == table_of[raw.labels[edges]]]] = False
+    arrays = tuple(map(frozen, (raw.offsets, raw.edge_kinds, raw.labels, raw.ids, table_of)))
+    _cut_tables(*arrays, raw.edge_type("internal"), found)
     return found
 
 
@@ -96,6 +94,15 @@ def _holding(offsets, targets, kinds, page, weak, shortcut):
             if foreign or kinds[e] == weak or t == i:
                 found[e] = False
     return found
+
+
+@compiled
+def _cut_tables(offsets, kinds, labels, ids, table_of, internal, found):
+    """Unmarks in ``found`` the internal edges whose label names their own source as the table."""
+    for i in range(offsets.size - 1):
+        for e in range(offsets[i], offsets[i + 1]):
+            if kinds[e] == internal and table_of[labels[e]] > 0 and table_of[labels[e]] == ids[i]:
+                found[e] = False
 
 
 @compiled

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from forensics import arrow
 from forensics.agent.stream import EdgeKind, RootKind
 from forensics.capture.masking import NAME_LIMIT, SECRET_KINDS, SECRET_SHIFT
 from forensics.formats.v8 import tables, values
@@ -67,7 +68,7 @@ def convert(
     known_names: frozenset[str] = frozenset(),
     meta: dict[str, Any] | None = None,
 ) -> Loaded:
-    """Name, judge and mask; ``raw`` is used up, its labels become the graph's.
+    """Name, judge and mask; ``raw`` is used up, its columns become the graph's.
 
     Parameters
     ----------
@@ -76,50 +77,54 @@ def convert(
     known_names : of properties whose values are kept beside ``values.KNOWN``
     meta : added to the graph's own
     """
-    n = len(raw.types)
+    objects, kinds, labels = raw.objects, raw.edge_kinds, raw.labels
     code = code_table(raw)
     holds = holding(raw)
-    objects = roots(raw, holds)
+    root_objects = roots(raw, holds)
     found = tables.find(raw)
-    kinds, labels = raw.edge_kinds, raw.labels
     _references(raw, holds)
     del holds
     tables.rewrite(raw, found, kinds, labels)
-    lengths = np.zeros(n, np.int64)
+    lengths = objects["length"]
     count_elements(raw.offsets, kinds, raw.types == raw.node_type("object"), lengths)
-    types, type_names = _types(raw, found)
+    type_names = _types(raw, found)
     is_string = raw.types == raw.node_type("string")
     known = values.digest(raw.strings, key)
-    texts = _kept(raw, kinds, labels, is_string, known, values_kept, known_names)
-    lengths[is_string] = known.lengths[raw.names[is_string]]
-    pool = _pool(raw, kinds, labels, texts, known)
-    visible = is_string & (values_kept != "none")
-    shown = raw.names[visible]
-    hashes, classes = np.zeros(n, np.uint64), np.zeros(n, np.uint16)
-    hashes[visible], classes[visible] = known.hashes[shown], known.classes[shown]
+    _keep_texts(raw, kinds, labels, is_string, known, values_kept, known_names)
+    pool = _pool(raw, kinds, labels, known)
+    raw.storage.release()
+    shown = raw.names[is_string]
+    lengths[is_string] = known.lengths[shown]
+    if values_kept == "none":
+        shown = shown[:0]
+    else:
+        objects["value_hash"][is_string] = known.hashes[shown]
+        objects["value_class"][is_string] = known.classes[shown]
     secrets = np.bincount(known.classes[shown] >> SECRET_SHIFT, minlength=len(SECRET_KINDS))
+    raw.storage.release()
     graph = HeapGraph(
         offsets=raw.offsets,
         targets=raw.targets,
         shallow_sizes=raw.sizes,
-        root_objects=objects,
+        root_objects=root_objects,
         kinds=kinds,
         labels=labels,
         addresses=raw.ids,
-        types=types,
-        flags=np.broadcast_to(np.uint16(0), n),
+        types=objects["type"],
+        flags=objects["flags"],
         lengths=lengths,
-        capacities=np.broadcast_to(np.int32(0), n),
-        texts=texts,
-        value_hashes=hashes,
-        value_classes=classes,
+        capacities=objects["capacity"],
+        texts=objects["text"],
+        value_hashes=objects["value_hash"],
+        value_classes=objects["value_class"],
         type_names=type_names,
         strings=pool,
-        root_kinds=np.full(len(objects), RootKind.OTHER, np.uint8),
-        root_names=np.full(len(objects), -1, np.int32),
+        root_kinds=np.full(len(root_objects), RootKind.OTHER, np.uint8),
+        root_names=np.full(len(root_objects), -1, np.int32),
         frames=frames(),
         code=code,
         meta={"runtime": "node", "values": values_kept, **(meta or {})},
+        mappings=raw.storage.mappings,
     )
     kinds_found = zip(SECRET_KINDS, secrets, strict=False)
     return Loaded(graph, {name: int(count) for name, count in kinds_found if name and count})
@@ -138,13 +143,13 @@ def _references(raw: RawHeap, holds: np.ndarray) -> None:
         if name in raw.edge_types:
             of_type[raw.edge_type(name)] = kind
     # What the root and V8's own lists number are no elements that a person would write.
-    plumbing = np.isin(raw.types, [raw.node_type("synthetic"), raw.node_type("array")])
+    plumbing = (raw.types == raw.node_type("synthetic")) | (raw.types == raw.node_type("array"))
     inherited = np.int64(_index_of(raw, _INHERITED))
     classify(raw.offsets, raw.edge_kinds, raw.labels, holds, of_type, plumbing, inherited)
 
 
-def _types(raw: RawHeap, found: tables.Collections) -> tuple[np.ndarray, pa.Array]:
-    """int32[n] and the names; those of V8's own types are in round brackets, as DevTools writes them."""
+def _types(raw: RawHeap, found: tables.Collections) -> pa.Array:
+    """Numbers the types of the objects; their names: those of V8's own are in round brackets, as in DevTools."""
     named = np.zeros(256, np.bool_)
     named[[raw.node_type(name) for name in _NAMED_TYPES if name in raw.node_types]] = True
     unless, empty = raw.node_type("array"), _index_of(raw, "")
@@ -153,15 +158,15 @@ def _types(raw: RawHeap, found: tables.Collections) -> tuple[np.ndarray, pa.Arra
     used = np.flatnonzero(present)
     place = np.zeros(len(raw.strings), np.int32)
     place[used] = np.arange(len(used), dtype=np.int32)
-    names = [name if name else "(system)" for name in raw.strings.take(pa.array(used)).to_pylist()]
-    types = np.empty(len(raw.types), np.int32)
+    names = [name if name else "(system)" for name in arrow.taken(raw.strings, used).to_pylist()]
+    types = raw.objects["type"]
     number_types(raw.types, raw.names, named, unless, empty, place, len(names), types)
     names += [_NAMES_OF_TYPES.get(name, f"({name})") for name in raw.node_types]
     types[found.maps], types[found.sets] = len(names), len(names) + 1
-    return types, pa.array([*names, "Map table", "Set table"], pa.large_string())
+    return arrow.column([*names, "Map table", "Set table"], pa.large_string())
 
 
-def _kept(
+def _keep_texts(
     raw: RawHeap,
     kinds: np.ndarray,
     labels: np.ndarray,
@@ -169,9 +174,10 @@ def _kept(
     known: values.Digest,
     values_kept: str,
     known_names: frozenset[str],
-) -> np.ndarray:
-    """int32[n]: the file's string of each node whose text is kept, -1 for all others."""
-    texts = np.full(len(raw.types), -1, np.int32)
+) -> None:
+    """The texts of objects: the file's string where a node's text is kept, -1 for all others."""
+    texts = raw.objects["text"]
+    texts.fill(-1)
     if values_kept == "full":
         texts[is_string] = raw.names[is_string]
     else:
@@ -186,13 +192,11 @@ def _kept(
         texts[np.flatnonzero(wanted)[fine]] = rows[fine]
     closures = raw.types == raw.node_type("closure")
     texts[closures] = raw.names[closures]
-    return texts
 
 
-def _pool(
-    raw: RawHeap, kinds: np.ndarray, labels: np.ndarray, texts: np.ndarray, known: values.Digest
-) -> pa.Array:
+def _pool(raw: RawHeap, kinds: np.ndarray, labels: np.ndarray, known: values.Digest) -> pa.Array:
     """Only the strings that something still refers to; labels and texts become places among them."""
+    texts = raw.objects["text"]
     used = np.zeros(len(raw.strings), np.bool_)
     used[texts[texts >= 0]] = True
     # A name that looks like a secret, or is too long for one, was made of a value.
@@ -202,9 +206,9 @@ def _pool(
     place[kept] = np.arange(len(kept), dtype=np.int32)
     renumber(kinds, labels, place)
     texts_in_pool(texts, place)
-    return raw.strings.take(pa.array(kept))
+    return arrow.taken(raw.strings, kept)
 
 
 def _index_of(raw: RawHeap, text: str) -> int:
     """Where a text stands in the file's strings, -1 where it does not; V8 writes each text once."""
-    return int(raw.strings.index(pa.scalar(text, pa.large_string())).as_py())
+    return arrow.index(raw.strings, text)

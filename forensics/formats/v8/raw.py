@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from forensics.formats.v8.records import EDGE_ROLES, NODE_ROLES, NOWHERE, OUT_OF_RANGE, read_edges, read_nodes
 from forensics.formats.v8.sections import Sections
+from forensics.formats.v8.storage import Storage
 from forensics.heap.compiled import compiled, frozen
 
 #: Indices are 32 bits wide.
@@ -29,6 +30,8 @@ class RawHeap:
     edge_kinds : uint8[m]; labels : int32[m], name or index; targets : int32[m], node number
     locations : int64[k, 4]: node number, script id, line, column (both from 0)
     strings : Arrow array
+    objects : the columns of our own table of objects; ``ids`` and ``sizes`` are among them, the rest is to be filled
+    storage : where the columns are that become ours
     """
 
     node_types: tuple[str, ...]
@@ -43,6 +46,8 @@ class RawHeap:
     targets: np.ndarray
     locations: np.ndarray
     strings: pa.Array
+    objects: dict[str, np.ndarray] = field(repr=False)
+    storage: Storage = field(repr=False)
 
     def node_type(self, name: str) -> int:
         """The number of a node type, 255 where this file knows none of that name."""
@@ -53,8 +58,12 @@ class RawHeap:
         return self.edge_types.index(name) if name in self.edge_types else 255
 
 
-def read(path: Path) -> RawHeap:
+def read(path: Path, folder: Path | None = None) -> RawHeap:
     """Read a snapshot; memory grows with its nodes and edges and not with what the file claims.
+
+    Parameters
+    ----------
+    folder : where the snapshot will be written as ours; its large tables are begun there instead of in memory
 
     Raises
     ------
@@ -67,20 +76,19 @@ def read(path: Path) -> RawHeap:
         nodes = _count(sections, "node_count")
         edges = _count(sections, "edge_count")
         node_fields, edge_fields = _fields(sections, meta, "node"), _fields(sections, meta, "edge")
-        columns, edge_counts = _nodes(sections, node_fields, nodes)
-        strings = sections.strings()
-        labels, targets, kinds = _edges(sections, edge_fields, edges, len(node_fields), nodes)
-        offsets = np.zeros(nodes + 1, np.int64)
-        np.cumsum(edge_counts, out=offsets[1:])
+        storage = Storage(folder)
+        types, names, objects, offsets = _nodes(sections, storage, node_fields, nodes)
         if offsets[-1] != edges:
             raise sections.error(f"the nodes have {int(offsets[-1]):,} edges, {edges:,} were announced", 0)
+        strings = sections.strings()
+        references = _edges(sections, storage, edge_fields, edges, len(node_fields), nodes)
+        kinds, labels = references["kind"], references["label"]
         node_types, edge_types = _types(sections, meta, "node"), _types(sections, meta, "edge")
-        if nodes and int(columns["types"].max()) >= len(node_types):
+        if nodes and int(types.max()) >= len(node_types):
             raise sections.error("a node has a type that the file does not describe", 0)
         if edges and int(kinds.max()) >= len(edge_types):
             raise sections.error("an edge has a type that the file does not describe", 0)
-        del edge_counts
-        if nodes and not 0 <= int(columns["names"].min()) <= int(columns["names"].max()) < len(strings):
+        if nodes and not 0 <= int(names.min()) <= int(names.max()) < len(strings):
             raise sections.error("a node has a name that is not among the strings", 0)
         named = np.array([name not in ("element", "hidden") for name in edge_types], np.bool_)
         if not labels_exist(frozen(kinds), frozen(labels), named, len(strings)):
@@ -88,13 +96,18 @@ def read(path: Path) -> RawHeap:
         return RawHeap(
             node_types=node_types,
             edge_types=edge_types,
+            types=types,
+            names=names,
+            ids=objects["address"],
+            sizes=objects["shallow_size"],
             offsets=offsets,
             edge_kinds=kinds,
             labels=labels,
-            targets=targets,
+            targets=references["target"],
             locations=_locations(sections, meta, len(node_fields), nodes),
             strings=strings,
-            **columns,
+            objects=objects,
+            storage=storage,
         )
 
 
@@ -124,37 +137,39 @@ def _types(sections: Sections, meta: dict[str, Any], what: str) -> tuple[str, ..
     return tuple(str(name) for name in names)
 
 
-def _nodes(sections: Sections, fields: list[str], count: int) -> tuple[dict[str, np.ndarray], np.ndarray]:
-    """The columns that are kept, by attribute, and int32[n], how many edges each node has."""
+def _nodes(
+    sections: Sections, storage: Storage, fields: list[str], count: int
+) -> tuple[np.ndarray, np.ndarray, dict[str, np.ndarray], np.ndarray]:
+    """Types, names, the table of objects with ids and sizes in it, and where each node's edges begin."""
     sections.need("nodes", count * len(fields))
     limits = np.array([254, _MOST, 1 << 60, 1 << 50, _MOST], np.int64)
-    columns: dict[str, np.ndarray] = {
-        "types": np.empty(count, np.uint8),
-        "names": np.empty(count, np.int32),
-        "ids": np.empty(count, np.uint64),
-        "sizes": np.empty(count, np.int64),
-    }
-    edges = np.empty(count, np.int32)
+    types, names = np.empty(count, np.uint8), np.empty(count, np.int32)
+    objects, offsets = storage.table("objects", count), storage.table("offsets", count + 1)["offset"]
+    edges = offsets[1:]  # first how many each node has
+    columns = types, names, objects["address"], objects["shallow_size"], edges
     roles = _roles(fields, NODE_ROLES)
 
     def stretch(at: int, end: int, first: int, last: int) -> tuple[int, int, int]:
-        return read_nodes(sections.bytes, at, end, roles, limits, first, last, *columns.values(), edges)
+        return read_nodes(sections.bytes, at, end, roles, limits, first, last, *columns)
 
     for at, node, wrong in sections.stretches("nodes", count, stretch):
         if wrong == OUT_OF_RANGE:
             raise sections.error(f"a number is out of range in node {node:,}", at)
-    return columns, edges
+        storage.release()
+    np.cumsum(edges, out=edges)
+    return types, names, objects, offsets
 
 
 def _edges(
-    sections: Sections, fields: list[str], count: int, node_width: int, nodes: int
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    sections: Sections, storage: Storage, fields: list[str], count: int, node_width: int, nodes: int
+) -> dict[str, np.ndarray]:
+    """The table of references; its kinds are still the file's types, its labels the file's strings."""
     sections.need("edges", count * len(fields))
-    labels, targets, kinds = np.empty(count, np.int32), np.empty(count, np.int32), np.empty(count, np.uint8)
+    references = storage.table("references", count)
+    columns = references["kind"], references["label"], references["target"]
     roles = _roles(fields, EDGE_ROLES)
 
     def stretch(at: int, end: int, first: int, last: int) -> tuple[int, int, int]:
-        columns = kinds, labels, targets
         return read_edges(sections.bytes, at, end, roles, node_width, nodes, _MOST, first, last, *columns)
 
     for at, edge, wrong in sections.stretches("edges", count, stretch):
@@ -162,7 +177,7 @@ def _edges(
             raise sections.error(f"a number is out of range in edge {edge:,}", at)
         if wrong == NOWHERE:
             raise sections.error(f"edge {edge:,} leads to no node", at)
-    return labels, targets, kinds
+    return references
 
 
 def _roles(fields: list[str], names: tuple[str, ...]) -> np.ndarray:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 
+from forensics import arrow
 from forensics.formats.v8.raw import RawHeap
 from forensics.heap.columns import code
 
@@ -22,17 +23,14 @@ def code_table(raw: RawHeap) -> pa.Table:
     places = np.searchsorted(files[0], numbers)
     places = np.minimum(places, max(len(files[0]) - 1, 0))
     known = np.zeros(len(nodes), bool) if not len(files[0]) else files[0][places] == numbers
-    named = pa.array(places, mask=~known)
-    file_column = pa.array(files[1], pa.string()).take(named).fill_null("?")
-    function_names = raw.strings.take(pa.array(raw.names[nodes])).cast(pa.string())
-    return pa.table(
-        {
-            "object": pa.array(nodes, pa.int32()),
-            "qualname": function_names,
-            "file": file_column,
-            "first_line": pa.array((where[:, 2] + 1).astype(np.int32)),
-        }
-    )
+    places[~known] = len(files[1])
+    columns = [
+        arrow.column(nodes, pa.int32()),
+        arrow.taken(raw.strings, raw.names[nodes]).cast(pa.string()),
+        arrow.taken(arrow.column([*files[1], "?"], pa.string()), places),
+        arrow.column((where[:, 2] + 1).astype(np.int32), pa.int32()),
+    ]
+    return pa.Table.from_arrays(columns, schema=code().schema)
 
 
 def _files(raw: RawHeap, closures: np.ndarray, scripts: np.ndarray) -> tuple[np.ndarray, list[str]]:

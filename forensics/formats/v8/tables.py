@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
+from forensics import arrow
 from forensics.agent.stream import EdgeKind
 from forensics.formats.v8.raw import RawHeap
 from forensics.heap.compiled import compiled, frozen
@@ -39,7 +40,7 @@ def find(raw: RawHeap) -> Collections:
     length = raw.sizes[tables] // _word(raw) - _HEADER - _PREFIX
     edges, _ = _internal(raw, "properties")
     owners = np.searchsorted(raw.offsets, edges, side="right") - 1
-    plain = int(raw.strings.index(pa.scalar("Object", pa.large_string())).as_py())
+    plain = arrow.index(raw.strings, "Object")
     owners = owners[(raw.types[owners] == raw.node_type("object")) & (raw.names[owners] == plain)]
     return Collections(
         tables[_buckets(length, 3) > 0], tables[_buckets(length, 2) > 0], owners.astype(np.int32)
@@ -66,7 +67,7 @@ def rewrite(raw: RawHeap, found: Collections, kinds: np.ndarray, labels: np.ndar
 
 def _internal(raw: RawHeap, name: str) -> tuple[np.ndarray, np.ndarray]:
     """The internal edges of that name which lead to arrays, and where they lead."""
-    label = int(raw.strings.index(pa.scalar(name, pa.large_string())).as_py())
+    label = arrow.index(raw.strings, name)
     edges = _edges_of(frozen(raw.edge_kinds), frozen(raw.labels), raw.edge_type("internal"), label)
     targets = raw.targets[edges]
     arrays = raw.types[targets] == raw.node_type("array")

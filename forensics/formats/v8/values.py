@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from forensics import arrow
 from forensics.capture import masking
 
 #: Longer strings are cut by V8 itself.
@@ -46,5 +47,5 @@ def digest(strings: pa.Array, key: bytes | None) -> Digest:
     for row in np.flatnonzero(candidate).tolist():
         found = masking.secret_kind(bytes(raw[offsets[row] : offsets[row + 1]]))
         classes[row] |= found << masking.SECRET_SHIFT
-    lengths = pc.utf8_length(strings).to_numpy(zero_copy_only=False).astype(np.int64)
+    lengths = arrow.numbers(pc.utf8_length(strings)).astype(np.int64, copy=False)
     return Digest(hashes, classes, lengths, classes >> masking.SECRET_SHIFT != 0)

@@ -148,7 +148,7 @@ function stylesheet(palette, narrow) {
 
 function details(node, visible) {
   const rows = [
-    ["Keeps", `${size(node.retained_bytes)} in ${objects(node.objects)}`],
+    ["Keeps", `${size(node.retained_bytes)}${node.objects ? ` in ${objects(node.objects)}` : ""}`],
     ["What", node.label],
     ["Room", node.room_name],
     ["Reached as", node.path || "—"],
@@ -162,7 +162,7 @@ function details(node, visible) {
   ]) {
     if (!edges) continue;
     const told = edges.slice(0, 6).map((edge) => make("li", {
-      text: `${visible.nodes.get(edge[end]).title} — ${edge.label || "reference"} ×${number(edge.references)}` }));
+      text: `${visible.nodes.get(edge[end]).title} — ${edge.label || "reference"}${edge.references ? ` ×${number(edge.references)}` : ""}` }));
     box.append(make("h5", { text: title }), make("ul", {}, ...told));
     if (edges.length > 6) box.append(make("p", { text: `and ${edges.length - 6} more` }));
   }
@@ -271,7 +271,7 @@ function render({ model, el }) {
       if (visible.folds(id)) item.setAttribute("aria-expanded", String(open));
       item.append(make("button", { type: "button", "data-place": id,
         text: `${visible.folds(id) ? (open ? "▾ " : "▸ ") : "  "}${label ? `${label} → ` : ""}${node.title}, ` +
-          `${objects(node.objects)}, ${size(node.retained_bytes)}${seen.has(id) ? " (above)" : ""}`,
+          `${node.objects ? `${objects(node.objects)}, ` : ""}${size(node.retained_bytes)}${seen.has(id) ? " (above)" : ""}`,
         onclick: () => { choose(id); visible.toggle(id); draw(); tree.querySelector(`[data-place="${id}"]`)?.focus(); } }));
       if (open) {
         seen.add(id);

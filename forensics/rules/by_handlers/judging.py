@@ -7,12 +7,14 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from forensics import units
+from forensics.dynamodb.go_references import outputs
 from forensics.findings import DynamoDB, Finding, Growth, Retainer, Severity
-from forensics.profiles.model import AllocationProfile, human_bytes
+from forensics.profiles.model import AllocationProfile
 from forensics.profiles.naming import operations_of
 from forensics.rules.by_handlers.goroutines import Waiting, waiting
 from forensics.rules.by_handlers.patterns import PATTERNS
-from forensics.rules.by_handlers.series import Held, held_by_handler
+from forensics.rules.by_handlers.series import Held, held_by_handler, rates_by_handler
 from forensics.rules.by_handlers.signs import Sign
 from forensics.rules.evidence import Evidence
 
@@ -84,6 +86,9 @@ class _Judge:
         self.evidence, self.groups, self.stuck = evidence, groups, list(stuck)
         self.last = profiles[-1]
         self.seconds = evidence.profile_seconds()
+        self.counted = all(each.measures["live"].counts is not None for each in profiles)
+        self.rates = rates_by_handler(evidence.rates)
+        self.outputs = outputs(evidence.references) if evidence.references is not None else []
         self.transport = groups.get("(transport)")
         self.all_growth = max(
             1.0, sum(max(0.0, group.grown()) for group in groups.values() if group.shape() == "growing")
@@ -140,7 +145,7 @@ class _Judge:
         total = max(group.grown(), 1.0)
         grown = {sign: group.grown(sign) for sign in Sign}
         data = sum(grown[sign] for sign in _DATA)
-        said = [f"of what grew, {human_bytes(size)} are {sign.value}" for sign, size in
+        said = [f"of what grew, {units.size(size)} are {sign.value}" for sign, size in
                 sorted(grown.items(), key=lambda pair: -pair[1])[:4] if size > 0]  # fmt: skip
         if waits is not None:
             return "L09", said
@@ -193,7 +198,7 @@ class _Judge:
     def _connections(self) -> list[str]:
         if self.transport is None or self.transport.grown() <= 0:
             return []
-        grown = human_bytes(self.transport.grown())
+        grown = units.size(self.transport.grown())
         return [f"also L11: buffers and headers of HTTP connections grew by {grown}; kept metadata pins them"]
 
     # -- the finding -------------------------------------------------------------------------------------------
@@ -224,7 +229,7 @@ class _Judge:
         return Finding(
             id="",
             rule=rule,
-            title=f"{name}{speaks} allocates {human_bytes(sizes[-1])} that stays and grows: {pattern.title}",
+            title=f"{name}{speaks} allocates {units.size(sizes[-1])} that stays and grows: {pattern.title}",
             severity=self._severity(pattern.severity, group.grown()),
             confidence=self._confidence(group, rule),
             runtime=self.evidence.runtime,
@@ -236,7 +241,7 @@ class _Judge:
                 line=frame.line if frame and frame.line else None,
             ),
             retained_bytes=round(float(sizes[-1])),
-            objects=int(group.objects[-1]),
+            objects=int(group.objects[-1]) if self.counted else None,
             growth=self._growth(sizes, shape, group.objects),
             dynamodb=DynamoDB(pattern.kind, operation, None, int(waits.counts[-1]) if waits else 0)
             if data
@@ -272,7 +277,7 @@ class _Judge:
             evidence=(
                 f"they wait for {each.wait}; their number over the profiles: {series}",
                 *(f"begun by {name}" for name in creators[:3]),
-                f"check: forensics show {self.evidence.name}",
+                self.evidence.command("show"),
             ),
             remediation=pattern.remedies["go"],
             references=pattern.references,
@@ -289,9 +294,10 @@ class _Judge:
     def _evidence(
         self, group: Held, sizes: np.ndarray, said: Sequence[str], waits: Waiting | None
     ) -> tuple[str, ...]:
-        series = " → ".join(human_bytes(each) for each in sizes)
+        series = " → ".join(units.size(each) for each in sizes)
         over = f" in {self.seconds[-1]:.0f} s" if self.seconds else ""
         lines = [f"live bytes that it allocated, over {len(sizes)} profiles{over}: {series}", *said]
+        lines += self._turnover(group, sizes)
         if waits is not None:
             counts = " → ".join(f"{count:,}" for count in waits.counts)
             lines.append(f"goroutines in {waits.name} that wait for {waits.wait}: {counts}")
@@ -299,11 +305,35 @@ class _Judge:
         lines += [f"allocated by way of {line}" for line, _ in group.entries.most_common(3)]
         if not group.name:
             lines.append(self._deeper())
-        lines.append(
+        lines += self._holders(group) or [
             "a stack says who allocated it, not who holds it: look for what this line's result is stored in"
-        )
-        lines.append(f"check: forensics show {self.evidence.name}")
+        ]
+        lines.append(self.evidence.command("show"))
         return tuple(lines)
+
+    def _holders(self, group: Held) -> list[str]:
+        """Which variables lead to outputs of the handler's operations, where grf walked the references.
+
+        Of several handlers that ask for the same operation it does not tell whose outputs they are: all are named.
+        """
+        return [
+            f"references: {each.path} leads to {each.outputs:,} {each.type}, {units.size(each.bytes)} reached first "
+            "by this way (grf)"
+            for each in [each for each in self.outputs if each.operation in group.operations][:3]
+        ]
+
+    def _turnover(self, group: Held, sizes: np.ndarray) -> list[str]:
+        """How much of what the handler allocates stays: what it allocates alone is no leak."""
+        allocated, kept = self.rates.get(group.name, 0.0), self._rate(sizes)
+        if allocated <= 0 or kept is None or kept <= 0:
+            return []
+        # both are sampled, and what no collection has seen yet is not in the former: the latter may be larger
+        share = (
+            f"at most {kept / allocated:.0%} of it stays"
+            if kept < 0.95 * allocated
+            else "most of it may stay"
+        )
+        return [f"it allocates {units.size(allocated)}/s at least, freed or not (seconds= profiles); {share}"]
 
     def _deeper(self) -> str:
         if self.evidence.runtime == "go":
@@ -316,7 +346,7 @@ class _Judge:
         limit, resident = self.evidence.memory_limit(), self.evidence.resident_bytes()
         if limit and resident and rate and rate > 0:
             left = round(max(0.0, (limit - resident) / rate), 1)
-        return Growth(shape, rate, self._rate(objects, 3), left)  # type: ignore[arg-type]
+        return Growth(shape, rate, self._rate(objects, 3) if self.counted else None, left)  # type: ignore[arg-type]
 
     def _rate(self, values: np.ndarray, digits: int = 1) -> float | None:
         if not self.seconds or self.seconds[-1] <= 0:

@@ -246,6 +246,10 @@ fn queue<T>() -> (tokio::sync::mpsc::Sender<T>, tokio::sync::mpsc::Receiver<T>) 
 func bounded(options *dynamodb.Options) {
 	options.RetryMaxAttempts = 3
 }
+
+func deadline(request context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(request, 2*time.Second)
+}
 """),
                 "rust": _rust("Bound attempts and time, and keep the words of an error only.", """\
 fn bounded() -> RetryConfig {

@@ -117,14 +117,28 @@ def shape_of(sizes: np.ndarray, period: int) -> GrowthShape:
     return "growing"
 
 
+def rates_by_handler(rates: Sequence[AllocationProfile]) -> dict[str, float]:
+    """Bytes a second that each handler allocated at least, freed or not, over profiles of some seconds each.
+
+    Go's profile knows what was allocated up to the last collection: seconds without one show nothing, and tell nothing.
+    {} where no profile tells.
+    """
+    rates = [profile for profile in rates if profile.total("allocated") > 0]
+    seconds = sum(profile.origin.seconds or 0.0 for profile in rates)
+    if not seconds:
+        return {}
+    groups = held_by_handler(rates, measure="allocated")
+    return {name: float(group.total().sum()) / seconds for name, group in groups.items()}
+
+
 def held_by_handler(
-    profiles: Sequence[AllocationProfile], operations: Operations | None = None
+    profiles: Sequence[AllocationProfile], operations: Operations | None = None, *, measure: str = "live"
 ) -> dict[str, Held]:
     """By handler's name; "" for what no stack attributes, "(transport)" for connections' own memory."""
     period = max((profile.origin.sampling_period or 0) for profile in profiles)
     groups: dict[str, Held] = {}
     for number, profile in enumerate(profiles):
-        sizes, counts = profile.by_stack("live")
+        sizes, counts = profile.by_stack(measure)
         for stack in np.flatnonzero(sizes):
             group, sign, run, operation = _told(
                 groups, profile, int(stack), len(profiles), period, operations

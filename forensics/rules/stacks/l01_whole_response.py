@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from forensics.findings import Remediation
+from forensics.rules.by_handlers.patterns import PATTERNS
 from forensics.rules.stacks.stack_rule import EXPOSED, StackRule
 
 WHOLE_RESPONSE = StackRule(
@@ -12,15 +13,10 @@ WHOLE_RESPONSE = StackRule(
     "high",
     None,
     {
+        **PATTERNS["L01"].remedies,
         "python": Remediation(
             "Keep the fields that are needed, drop the response.",
             'totals[order_id] = response["Item"]["total"]["N"]\n',
-        ),
-        "go": Remediation(
-            "Keep the fields that are needed, drop the output.", "ids = append(ids, out.ID)", "go"
-        ),
-        "rust": Remediation(
-            "Keep the fields that are needed, drop the output.", "ids.push(order_id(&output)?);", "rust"
         ),
         "node": Remediation(
             "Keep the fields that are needed, drop the response.", "totals.set(id, Item.total);", "javascript"

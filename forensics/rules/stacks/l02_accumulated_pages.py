@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from forensics.findings import Remediation
+from forensics.rules.by_handlers.patterns import PATTERNS
 from forensics.rules.stacks.stack_rule import EXPOSED, StackRule
 
 ACCUMULATED_PAGES = StackRule(
@@ -16,13 +17,8 @@ ACCUMULATED_PAGES = StackRule(
         r"botocore/paginate\.py|\(\*(?:Query|Scan)Paginator\)|::paginator::|paginate(?:Query|Scan)|createPaginator"
     ),
     {
+        **PATTERNS["L02"].remedies,
         "python": Remediation("Work page by page.", "for page in pages:\n    handle(page['Items'])\n"),
-        "go": Remediation(
-            "Work page by page.",
-            "for p.HasMorePages() { page, err := p.NextPage(ctx); handle(page, err) }",
-            "go",
-        ),
-        "rust": Remediation("Work page by page.", "while let Some(page) = pages.next().await {}", "rust"),
         "node": Remediation(
             "Work page by page.", "for await (const page of pages) handle(page);", "javascript"
         ),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from forensics.findings import Remediation
+from forensics.rules.by_handlers.patterns import PATTERNS
 from forensics.rules.stacks.stack_rule import EXPOSED, StackRule
 
 _PATTERN = re.compile(r"runtime\.(?:mapassign|growWork|hashGrow|makemap)|internal/runtime/maps\.|hashbrown::")
@@ -15,16 +15,7 @@ MAP_GROWS = StackRule(
     "items",
     "high",
     _PATTERN,
-    {
-        "go": Remediation(
-            "Bound the map by number and age.", "cache, err := lru.New[string, Item](10_000)", "go"
-        ),
-        "rust": Remediation(
-            "Bound the map by number and age.",
-            "let cache = moka::sync::Cache::builder().max_capacity(10_000).build();",
-            "rust",
-        ),
-    },
+    PATTERNS["L03"].remedies,
     EXPOSED,
     direct=True,
     runtimes=("go", "rust"),

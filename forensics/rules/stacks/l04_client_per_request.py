@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from forensics.findings import Remediation
+from forensics.rules.by_handlers.patterns import PATTERNS
 from forensics.rules.stacks.stack_rule import CONSUMPTION, StackRule
 
 CLIENT_PER_REQUEST = StackRule(
@@ -20,11 +21,8 @@ CLIENT_PER_REQUEST = StackRule(
         r"^(?:new )?(?:DynamoDBClient|DynamoDBDocumentClient|NodeHttpHandler) "
     ),
     {
+        **PATTERNS["L04"].remedies,
         "python": Remediation("Make one client.", 'import boto3\n\nCLIENT = boto3.client("dynamodb")\n'),
-        "go": Remediation("Make one client and share it.", "client := dynamodb.NewFromConfig(cfg)", "go"),
-        "rust": Remediation(
-            "Make one client; cloning it is cheap.", "let client = Client::new(&config);", "rust"
-        ),
         "node": Remediation(
             "Make one client outside the handler.", "const client = new DynamoDBClient({});", "javascript"
         ),

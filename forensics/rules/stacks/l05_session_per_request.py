@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from forensics.findings import Remediation
+from forensics.rules.by_handlers.patterns import PATTERNS
 from forensics.rules.stacks.stack_rule import CONSUMPTION, StackRule
 
 SESSION_PER_REQUEST = StackRule(
@@ -17,15 +18,8 @@ SESSION_PER_REQUEST = StackRule(
         r"^aws_config::|aws_runtime::env_config"
     ),
     {
+        **PATTERNS["L05"].remedies,
         "python": Remediation("Share one session.", "import boto3\n\nSESSION = boto3.session.Session()\n"),
-        "go": Remediation(
-            "Load the configuration once, at start.", "cfg, err := config.LoadDefaultConfig(ctx)", "go"
-        ),
-        "rust": Remediation(
-            "Load the configuration once, at start.",
-            "let config = aws_config::load_defaults(BehaviorVersion::latest()).await;",
-            "rust",
-        ),
     },
     CONSUMPTION,
     runtimes=("python", "go", "rust"),

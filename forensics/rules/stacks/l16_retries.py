@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 
-from forensics.findings import References, Remediation
+from forensics.findings import References
+from forensics.rules.by_handlers.patterns import PATTERNS
 from forensics.rules.stacks.stack_rule import StackRule
 
 _PATTERN = re.compile(r"aws-sdk-go-v2/aws/retry\.|aws_smithy_runtime::client::retries")
@@ -15,16 +16,7 @@ RETRIES = StackRule(
     "response",
     "medium",
     _PATTERN,
-    {
-        "go": Remediation(
-            "Bound attempts and time.",
-            "ctx, cancel := context.WithTimeout(ctx, 2*time.Second)\ndefer cancel()",
-            "go",
-        ),
-        "rust": Remediation(
-            "Bound attempts and time.", "RetryConfig::standard().with_max_attempts(3)", "rust"
-        ),
-    },
+    PATTERNS["L16"].remedies,
     References(("API4:2023", "API8:2023"), ("CWE-770",)),
     innermost=True,
     runtimes=("go", "rust"),

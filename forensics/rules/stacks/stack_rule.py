@@ -37,7 +37,7 @@ class StackRule:
     runtimes: Sequence[str] = ("python", "go", "rust", "node")
     needs: tuple[str, ...] = ("profiles",)
     thresholds: str = (
-        "live bytes that grew by 1 MB, 2 % and twice the sampling error; or 20 % of the live heap"
+        "live bytes that grew by 1 MiB, 2 % and twice the sampling error; or 20 % of the live heap"
     )
 
     def fits(self, frames: Sequence[Frame], rooms: Sequence[Room], dynamodb: bool) -> bool:

@@ -119,9 +119,40 @@ def test_a_capture_that_was_cut_short_is_readable(tmp_path):
     assert len(capture.memory_profiles) == 1 and not capture.manifest["complete"]
 
 
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        ((400, b"profile duration exceeds server's WriteTimeout"), "exceeds server's WriteTimeout"),
+        # before Go 1.15 ``seconds`` was not looked at
+        ((200, PROFILE), "a pprof profile of one moment"),
+        ((200, b"<html>"), "decoded"),
+    ],
+)
+def test_a_service_that_does_not_tell_what_it_allocates_is_captured_all_the_same(tmp_path, answer, said):
+    answers = {
+        "/debug/pprof/": (200, INDEX.replace(b"goroutine?debug", b"allocs?debug") + b"goroutine"),
+        "/debug/pprof/heap": (200, PROFILE),
+        "/debug/pprof/allocs": answer,
+    }
+    with serving(answers) as url:
+        fx.capture(url, to=tmp_path / "c", allocations=1)
+    capture = fx.open(tmp_path / "c")
+    assert capture.manifest["complete"] and len(capture.memory_profiles) == 1 and not capture.rates
+    assert said in capture.manifest["rates_refused"] and said in str(capture)
+
+
 def test_options_for_python_are_refused(tmp_path):
     with serving({"/debug/pprof/": (200, INDEX)}) as url, pytest.raises(CaptureError, match="are for Python"):
         fx.capture(url, to=tmp_path / "c", in_place=True)
+
+
+def test_a_rust_endpoint_does_not_know_what_is_allocated_meanwhile(tmp_path):
+    with (
+        serving({"/debug/pprof/heap": (200, PROFILE)}) as url,
+        pytest.raises(CaptureError, match="serves what is live"),
+    ):
+        fx.capture(url, to=tmp_path / "c", allocations=5)
+    assert not (tmp_path / "c").exists()
 
 
 def test_listening_sockets_are_known():

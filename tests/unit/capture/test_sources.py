@@ -247,3 +247,36 @@ def test_what_empties_only_what_has_grown_too_large_is_told_from_what_empties(tm
     clears = frame[frame["kind"] == "clear"]
     bounded = {row.text: row.detail.endswith(WHEN_TOO_LARGE) for row in clears.itertuples()}
     assert bounded == {"CACHE.popitem()": True, "PENDING.pop(key)": False, "del CACHE[key]": True}
+
+
+@pytest.mark.parametrize(
+    ("command_line", "packages"),
+    [
+        ("/venv/bin/python /venv/bin/uvicorn shop.app:app --host 127.0.0.1 --port 8000", {"shop"}),
+        (
+            "/venv/bin/python /venv/bin/gunicorn -k uvicorn.workers.UvicornWorker shop:create() -b x.y:80",
+            {"shop"},
+        ),
+        ("python3.12 -m shop.worker --queue orders", {"shop"}),
+        ("python3 -m uvicorn shop.app:api.asgi --bind localhost:8000 --bind unix:/run/s", {"shop"}),
+        ("python3 -m uvicorn --factory", set()),
+        ("python3 app.py -m", set()),
+        ("/usr/bin/node -m shop", set()),
+        ("", set()),
+    ],
+)
+def test_the_package_that_a_command_line_starts(command_line, packages):
+    assert sources.started(command_line.split()) == packages
+
+
+def test_an_installed_package_that_was_started_is_the_application():
+    installed = "/venv/lib/python3.12/site-packages"
+    modules = [
+        ("shop.db", f"{installed}/shop/db.py"),
+        ("__main__", f"{installed}/shop/__main__.py"),
+        ("boto3.session", f"{installed}/boto3/session.py"),
+        ("json", "/usr/lib/python3.12/json/__init__.py"),
+    ]
+    named = sources.application_files(modules, frozenset({"shop", "json"}))
+    assert [module for module, _ in named] == ["__main__", "shop.db"]
+    assert sources.application_files(modules) == []

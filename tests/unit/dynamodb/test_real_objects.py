@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import dataclasses
 import json
 import logging
 import re
 from collections import Counter
 
+import aioboto3
 import aiobotocore.session
 import boto3
 import httpx
@@ -253,22 +255,44 @@ def test_objects_of_aiobotocore(client, endpoint):
     assert told(held(answer)) == "Query or Scan"
 
 
-def test_objects_of_aioboto3_by_their_names():
-    """The names are those of aioboto3 15.5, which needs an older aiobotocore than the one tested here."""
-    named = {
-        "aioboto3.session.Session": "SESSION",
-        "aiobotocore.session.AioSession": "SESSION",
-        "aiobotocore.client.DynamoDB": "CLIENT",
-        "aioboto3.resources.factory.dynamodb.ServiceResource": "RESOURCE",
-        "aioboto3.resources.factory.dynamodb.Table": "TABLE",
-        "aioboto3.dynamodb.table.BatchWriter": "TABLE",
-        "aiobotocore.client.DynamoDB.Paginator.Scan": "PAGINATOR",
-        "aiobotocore.paginate.AioPageIterator": "PAGE_ITERATOR",
+def test_objects_of_aioboto3(endpoint):
+    """One session, and a resource, a Table and a client for each of three requests."""
+
+    async def ask():
+        session = aioboto3.Session()
+        kept, answers, closing = [], [], contextlib.AsyncExitStack()
+        async with closing:
+            for number in range(3):
+                resource = await closing.enter_async_context(
+                    session.resource("dynamodb", endpoint_url=endpoint, **REGION)
+                )
+                table = await resource.Table("Orders")
+                async with table.batch_writer() as writer:
+                    await writer.put_item(Item={"pk": f"aio{number}", "total": number})
+                answers.append(await table.query(KeyConditionExpression=Key("pk").eq(f"aio{number}")))
+                kept += [resource, table, writer]
+            client = await closing.enter_async_context(
+                session.client("dynamodb", endpoint_url=endpoint, **REGION)
+            )
+            paginator = client.get_paginator("scan")
+            kept += [session, client, paginator, paginator.paginate(**ORDERS)]
+            return answers, sdk(*kept)
+
+    answers, kinds = asyncio.run(ask())
+    assert kinds == {
+        "SESSION": 1,
+        "RESOURCE": 3,
+        "TABLE": 6,  # each with the writer of its batches
+        "CLIENT": 1,
+        "PAGINATOR": 1,
+        "PAGE_ITERATOR": 1,
     }
-    for name, kind in named.items():
-        module = re.match(r"[a-z0-9_.]+?\.(?:session|client|factory|table|paginate)(?=\.)", name)[0]
-        made = type(name.removeprefix(f"{module}."), (), {"__module__": module})()
-        assert sdk(made) == {kind: 1}, name
+    assert [answer["Items"][0]["pk"] for answer in answers] == ["aio0", "aio1", "aio2"]
+    found = held(*answers)
+    assert found.counts()[Kind.RESPONSE] == 3
+    assert {OPERATIONS[int(code)] for code in found.operations[found.kinds == Kind.RESPONSE]} == {
+        "Query or Scan"
+    }
 
 
 def test_what_is_not_dynamodbs(client):

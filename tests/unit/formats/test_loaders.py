@@ -27,6 +27,7 @@ KINDS = {
     "go-before.pb.gz": "pprof",
     "go-after.pb.gz": "pprof",
     "go-goroutine.pb.gz": "pprof",
+    "go-references.pb.gz": "pprof",
     "jemalloc.heap": "jemalloc",
     "jemalloc-c.heap": "jemalloc",
     "dhat-heap.json": "dhat",

@@ -104,7 +104,30 @@ def test_count_and_disk_are_bounded():
 
 def test_one_too_soon_waits_until_the_pause_is_over():
     watch = Watch([parse("rss > 50B")], Bounds(seconds_between=10))
-    assert [moment for moment, _ in fired(watch, samples([1, 1, 99] + [99] * 20))] == [0, 10]
+    values = [1, 1, 99, 99, 1] + [99] * 20
+    # the baseline holds up nothing; the next has to wait for ten seconds after the first that was asked for
+    assert [moment for moment, _ in fired(watch, samples(values))] == [0, 2, 12]
+
+
+def test_one_that_is_over_before_the_pause_is_goes_by():
+    watch = Watch([parse("rss > 50B")], Bounds(seconds_between=10))
+    assert [moment for moment, _ in fired(watch, samples([1, 99, 1, 99] + [1] * 20))] == [0, 1]
+
+
+def test_heap_counts_what_lies_in_the_interpreters_own_arenas():
+    """Small objects are no part of malloc's count: a service that leaks dicts leaves that where it is."""
+    asked = parse("heap > 10MB")
+    leak = [
+        {"time": float(k), "rss": 1.0, "malloc_in_use": 4_000_000, "python_blocks": 20_000 * k}
+        for k in range(10)
+    ]
+    ((_, baseline), (moment, reason)) = fired(Watch([asked], Bounds(seconds_between=0)), leak)
+    assert "baseline" in baseline and reason == asked.text
+    uses = asked.value(leak[int(moment)])
+    assert uses > 10e6 >= asked.value(leak[int(moment) - 1]) and uses > leak[int(moment)]["malloc_in_use"]
+    # where the interpreter's own are not known, malloc's are compared alone
+    assert asked.value({"time": 1.0, "malloc_in_use": 5, "python_blocks": None}) == 5
+    assert asked.value({"time": 1.0, "malloc_in_use": None, "python_blocks": 5}) is None
 
 
 def test_missing_values_hold_nothing():

@@ -151,6 +151,15 @@ def test_from_process_table():
         GrowthSeries.from_process(process, measure="pss")
 
 
+def test_a_counter_that_often_did_not_answer_is_read_between_its_answers():
+    t = np.arange(60.0)
+    process = pd.DataFrame({"time": t, "rss": 50 * MB + 1.5 * MB * t, "requests": 30 * t + 7})
+    process["requests"] = process["requests"].where(t % 5 < 3).astype("Int64")
+    assert judge_process(process).bytes_per_request.value == pytest.approx(1.5 * MB / 30)
+    process["requests"] = process["requests"].where(t < 20)
+    assert judge_process(process).bytes_per_request is None
+
+
 def test_malloc_alone_does_not_say_what_a_python_program_uses():
     process = pd.DataFrame({"time": [1.0, 2.0], "rss": [1.0, 2.0], "malloc_in_use": [1.0, 1.0]})
     assert GrowthSeries.from_process(process).live is None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from pathlib import Path
 
@@ -15,13 +16,15 @@ from forensics.profiles.diff import diff
 from forensics.profiles.model import Frame, Origin
 
 DATA = Path(__file__).parents[2] / "data" / "profiles"
+FILES = ("app/orders.py", "/usr/lib/python3.11/threading.py")
 
 
 def profile(stacks, *, measure="live", period=None, start=None, end=None, line=1):
-    """``{"main;fetch": bytes}``, outermost first, as folded stacks are written."""
+    """``{"main;fetch": bytes}``, outermost first, as folded stacks are written; "threading." is the runtime's."""
     builder = ProfileBuilder((measure,))
     for text, size in stacks.items():
-        frames = [builder.frame(Frame(name, "app/orders.py", line)) for name in reversed(text.split(";"))]
+        names = reversed(text.split(";"))
+        frames = [builder.frame(Frame(name, FILES[name.startswith("threading.")], line)) for name in names]
         builder.add(builder.stack(frames), {measure: (size, 1)})
     return builder.build(Origin("memray", "python", sampling_period=period, start=start, end=end))
 
@@ -129,3 +132,26 @@ def test_page_escapes_what_a_profile_says():
 
 def test_empty_profile_has_a_flame():
     assert len(flame(profile({})).data[0].ids) == 1
+
+
+def test_frames_that_only_lead_on_are_drawn_as_one():
+    # GIVEN three frames of the runtime that lead from one of the application's to another
+    source = profile({"main;threading.run;threading._bootstrap;threading.start;fetch": 90, "main;other": 10})
+    icicle = flame(source, min_share=0, search="_bootstrap").data[0]
+    # THEN they are one, whose hover names all, and which the search finds by any
+    (run,) = [n for n, label in enumerate(icicle.labels) if "(3 frames)" in label]
+    assert len(icicle.ids) == 5
+    for name in ("run", "_bootstrap", "start"):
+        assert f"threading.{name}" in icicle.hovertext[run]
+    assert icicle.marker.colors[run] == "#facc15"
+    assert icicle.values[run] == 90
+
+
+def test_the_error_of_a_frame_is_that_of_its_own_stacks():
+    # GIVEN a small change that is certain beside a large one that is not
+    change = diff(profile({"m;sure": 100, "m;unsure": 1000}), profile({"m;sure": 200, "m;unsure": 1500}))
+    errors = [1.0 if any("unsure" not in f.function for f in stack[:1]) else 900.0 for stack in change.stacks]
+    icicle = flame_diff(dataclasses.replace(change, errors=np.array(errors)), min_share=0).data[0]
+    colour = dict(zip([label.split()[-1] for label in icicle.labels], icicle.marker.colors, strict=True))
+    assert colour["sure"] != "#cbd5e1"
+    assert colour["unsure"] == colour["m"] == "#cbd5e1"

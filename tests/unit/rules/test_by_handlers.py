@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -9,6 +11,7 @@ from forensics.profiles.builder import ProfileBuilder
 from forensics.profiles.frames import room_of
 from forensics.profiles.handlers import plain_name, run_of
 from forensics.profiles.model import Frame, Origin
+from forensics.report.card import findings_cards
 from forensics.rules import Evidence, judge
 from forensics.rules.by_handlers import PATTERNS
 from forensics.rules.by_handlers.goroutines import created_by
@@ -135,6 +138,42 @@ def test_go(rule, growing):
         sum(size for _, size in growing) / 30, rel=0.01
     )
     assert finding.remediation.language == "go" and "allocates" in finding.title
+
+
+def test_a_finding_says_how_much_of_what_is_allocated_stays():
+    """9 MB stay in 30 s, 0.3 MB a second; in two profiles of 5 s each 10 and 20 MB were allocated, 3 MB a second.
+
+    A third saw no collection, so that it tells nothing.
+    """
+    rates = []
+    for begin, megabytes in ((1000, 10), (1010, 20), (1020, 0)):
+        builder = ProfileBuilder(("allocated",))
+        stack = builder.stack(builder.frame(each) for each in [*DATA, *LIST])
+        builder.add(stack, {"allocated": (megabytes * 1_000_000, 1)})
+        rates.append(builder.build(Origin("pprof", "go", start=float(begin), end=begin + 5.0)))
+    (finding,) = judge(dataclasses.replace(evidence([(DATA, 9_000_000)]), rates=rates))
+    said = next(line for line in finding.evidence if "freed or not" in line)
+    assert "2.86 MiB/s at least" in said and "at most 10% of it stays" in said
+    (without,) = judge(evidence([(DATA, 9_000_000)]))
+    assert not any("freed or not" in line for line in without.evidence)
+
+
+def test_elements_that_were_not_counted_are_not_told(tmp_path):
+    """jemalloc's pprof has bytes and no counts: no number of elements anywhere, and 0 least of all."""
+    profiles = []
+    for number in range(3):
+        builder = ProfileBuilder(("live",), counted=False)
+        frames = map(builder.frame, [*RUST_DATA, Frame("orders::list_orders", "src/main.rs", 3)])
+        builder.add(builder.stack(frames), {"live": (4_000_000 * (number + 1), 0)})
+        profiles.append(builder.build(Origin("pprof", "rust", start=1000.0 + 10 * number)))
+    found = judge(Evidence("c", runtime="rust", profiles=profiles))
+    (finding,) = found
+    assert finding.objects is None and finding.growth.objects_per_second is None
+    assert "11.44 MiB\n" in finding.to_text() and "element" not in finding.to_text()
+    assert '"objects": null' in found.to_json() and found.to_pandas()["elements"].isna().all()
+    assert "element" not in findings_cards(found)
+    (alone,) = judge(Evidence("c", runtime="rust", profiles=profiles[2:]))
+    assert alone.objects is None and "element" not in alone.to_text()
 
 
 @pytest.mark.parametrize(("rule", "growing"), RUST_CASES, ids=[rule for rule, _ in RUST_CASES])

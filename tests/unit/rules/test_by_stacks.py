@@ -87,7 +87,7 @@ def test_pattern(runtime, stack, rule):
 def test_operation_is_named():
     found = findings("go", [STACKS[0][1]], 1_000_000, 9_000_000)
     assert found[0].dynamodb.operation == "Query"
-    assert found[0].title.startswith("main.fetchPage → Query allocates 9.0 MB")
+    assert found[0].title.startswith("main.fetchPage → Query allocates 8.58 MiB")
 
 
 @pytest.mark.parametrize(
@@ -147,7 +147,7 @@ def test_gone_in_a_later_profile_is_collector_lag(live):
     (found,) = lag(*live)
     assert (found.rule, found.severity, found.remediation.language) == ("FP3", "info", "go")
     assert any("main.fetchPage" in line and "gone again" in line for line in found.evidence)
-    assert "60.0 MB → " in " ".join(found.evidence)
+    assert "57.2 MiB → " in " ".join(found.evidence)
     assert "gc.collect()" in lag(*live, runtime="python")[0].remediation.code
 
 

@@ -3,6 +3,7 @@
 import ast
 import collections
 import functools
+import shlex
 from pathlib import Path
 from typing import ClassVar
 
@@ -60,7 +61,7 @@ def _cache(graph):
 def test_the_command_in_the_evidence_shows_the_same_number():
     found = growing(CACHE, lambda names, n: names["RESPONSES"].update({n: query_response(2)}))
     finding = only(judge(found))
-    query = finding.evidence[-1].split('"')[1]
+    query = shlex.split(finding.evidence[-1])[-1]
     rows = found.snapshots[-1].sql(query).to_pandas()
     assert int(rows.loc[rows["type"] == "dict", "elements"].iloc[0]) == finding.objects
 
@@ -308,3 +309,14 @@ def test_one_list_that_takes_in_page_after_page_is_a_leak():
         )
     )
     assert (finding.growth.shape, finding.objects) == ("growing", 160)
+
+
+def test_a_command_in_the_evidence_bears_the_path_that_was_given():
+    here = Evidence("leaking", folder="captures/my service")
+    assert here.command("show") == "check: forensics show 'captures/my service'"
+    assert shlex.split(here.command("sql", "SELECT \"a;b\" '$c'"))[3:] == [
+        "captures/my service",
+        "SELECT \"a;b\" '$c'",
+    ]
+    assert Evidence("small").command("chains") == "check: forensics chains small"
+    assert Evidence("x", folder="--json").command("show") == "check: forensics show ./--json"
