@@ -36,6 +36,8 @@ REASONS: tuple[str, ...] = (
     "every value is an object with one type descriptor (S, N, B, …)",
     "one property, named by a type descriptor, and a value of its type",
     "a binary that is a view of one of Node's slabs",
+    "the tracer tagged it as part of a response",
+    "plain values set one by one in several objects of one shape, as the document client makes items",
 )
 
 #: Operations that the keys of a response can tell; ``DynamoObjects.operations`` indexes this.

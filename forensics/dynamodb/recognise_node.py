@@ -2,8 +2,10 @@
 
 Every response, item and wrapper is a plain ``Object``. A response is one whose ``$metadata`` has a ``requestId``
 (``deserializerMiddleware`` of @smithy/core); low-level attribute values are objects of one property named by their
-type descriptor; what the document client made has plain values and is known below a response, and elsewhere by the
-attribute names seen there.
+type descriptor; what the document client made has plain values and is known below a response, elsewhere by the
+tracer's tag or by the attribute names seen there, and failing these by how it was made: lib-dynamodb fills an empty
+object property by property, so that from the fifth on they lie in an array of their own, which no object literal and
+no parsed JSON has.
 """
 
 from __future__ import annotations
@@ -13,8 +15,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from forensics.agent.stream import EdgeKind
+from forensics.dynamodb import kernels_node
 from forensics.dynamodb.vocabulary import Kind
-from forensics.heap.compiled import compiled, frozen
+from forensics.heap.compiled import frozen
 from forensics.heap.graph import HeapGraph
 
 _DESCRIPTORS = ("S", "N", "B", "BOOL", "NULL", "SS", "NS", "BS", "L", "M")
@@ -37,7 +40,7 @@ _OF_REQUESTS = (
 )
 _WORDS = (
     *_DESCRIPTORS, *_METADATA, *_OF_RESPONSES, *_OF_REQUESTS, "$metadata", "TableName", "RequestItems",
-    "config", "middlewareStack", "freeSockets",
+    "config", "middlewareStack", "freeSockets", "pjsonPath", "UseFIPS",
 )  # fmt: skip
 _BIT = {word: np.uint64(1) << np.uint64(k) for k, word in enumerate(dict.fromkeys(_WORDS))}
 _PLACE = {word: k for k, word in enumerate(dict.fromkeys(_WORDS))}
@@ -45,8 +48,19 @@ _CLIENTS = ("DynamoDBClient", "DynamoDB", "DynamoDBDocumentClient", "DynamoDBDoc
 _TEXTS = ("(string)", "(concatenated string)", "(sliced string)")
 _BINARIES = ("Uint8Array", "Buffer")
 _SLAB = 8192
+#: What a tracer's tag is called, see ``forensics/tracing.cjs``.
+_TAG = "ForensicsTag"
+_DOCUMENT_CLIENTS = ("DynamoDBDocumentClient", "DynamoDBDocument")
+#: Values that may stand in any object of data, and those that headers and options lack.
+_PLAIN_VALUES = (*_TEXTS, "system / Oddball")
+_RICH_VALUES = ("(number)", "(bigint)", "Object", "Array", "Set", "NumberValue", *_BINARIES)
+_OVERFLOW = "system / PropertyArray"
+#: Made in the same way by Node (what it knows of a package) and by the SDK (parameters of an endpoint).
+_NO_ATTRIBUTES = ("pjsonPath", "UseFIPS")
+#: So many objects of one shape are a population and no options.
+_POPULATION = 3
 #: Entries of ``objects.REASONS``.
-_SLICE = 22
+_SLICE, _TAGGED, _ONE_BY_ONE = 22, 23, 24
 (
     _BY_METADATA,
     _NO_SIGN,
@@ -83,7 +97,7 @@ class NodeRecogniser:
         words = pc.index_in(graph.strings, value_set=pa.array(list(_PLACE), graph.strings.type))
         word_of = pc.fill_null(words, -1).to_numpy(zero_copy_only=False).astype(np.int8)
         self.words = frozen(word_of if len(word_of) else np.full(1, -1, np.int8))
-        self.masks, self.counts = _masks(*self._arrays, self.words)
+        self.masks, self.counts = kernels_node.masks(*self._arrays, self.words)
         self.plain = self.of_types("Object")
 
     def of_types(self, *names: str) -> np.ndarray:
@@ -96,14 +110,18 @@ class NodeRecogniser:
         self._clients()
         self._values_and_items()
         self._responses()
+        self._tagged()
         self._named()
+        self._set_one_by_one()
         self._lists()
         self._tokens_and_requests()
         self._slices()
 
     def child(self, objects: np.ndarray, word: str) -> np.ndarray:
         """int32[…]: the values of that property, of those objects that have it."""
-        found = _children(*self._arrays, self.words, frozen(objects.astype(np.int32)), _PLACE[word])
+        found = kernels_node.children(
+            *self._arrays, self.words, frozen(objects.astype(np.int32)), _PLACE[word]
+        )
         return found[found >= 0]
 
     def mark(self, objects: np.ndarray, kind: Kind, sure: float, reason: int, *, over: bool = False) -> None:
@@ -132,10 +150,12 @@ class NodeRecogniser:
                     classes[k] = number
         value_class = frozen(classes[self.graph.types])
         plain = frozen(self.plain)
-        self.is_value = _values(*self._arrays, self.words, frozen(self.counts), plain, value_class)
+        self.is_value = kernels_node.attribute_values(
+            *self._arrays, self.words, frozen(self.counts), plain, value_class
+        )
         colon = pc.fill_null(pc.starts_with(self.graph.strings, ":"), False).to_numpy(zero_copy_only=False)
         colons = frozen(colon if len(colon) else np.zeros(1, np.bool_))
-        found = _items(*self._arrays, self.words, plain, frozen(self.is_value), colons)
+        found = kernels_node.items(*self._arrays, self.words, plain, frozen(self.is_value), colons)
         self.mark(self.is_value, Kind.ATTRIBUTE_VALUE, 0.9, _ONE)
         self.mark(found == 1, Kind.ITEM, 0.95, _DESCRIBED)
         self.mark(found == 2, Kind.ATTRIBUTE_VALUE, 0.9, _ONE)
@@ -145,7 +165,7 @@ class NodeRecogniser:
 
     def _responses(self) -> None:
         candidates = np.flatnonzero(self.has("$metadata") & self.plain)
-        metadata = _children(
+        metadata = kernels_node.children(
             *self._arrays, self.words, frozen(candidates.astype(np.int32)), _PLACE["$metadata"]
         )
         good = (metadata >= 0) & ((self.masks[metadata] & _mask(*_METADATA)) != 0)
@@ -196,17 +216,57 @@ class NodeRecogniser:
         )  # fmt: skip
         return names.astype(np.uint8)
 
+    def _tagged(self) -> None:
+        """What leads to a tag of the tracer, by the WeakMap whose key it is."""
+        tags = self.of_types(_TAG)
+        if not tags.any():
+            return
+        known = frozen(tags)
+        arrays, plain = self.of_types("Array"), self.plain & (self.kind_of == 0)
+        leading = kernels_node.leading_to(self.graph.offsets, self.graph.targets, self.graph.kinds, known)
+        self.mark(leading & plain, Kind.RESOURCE_ITEM, 0.99, _TAGGED)
+        self.mark(leading & arrays, Kind.ITEMS, 0.99, _TAGGED)
+
+    def _set_one_by_one(self) -> None:
+        """Items of the document client that are alone in the heap: no response, no other item tells their names."""
+        graph = self.graph
+        if not (self.of_types(*_DOCUMENT_CLIENTS) & self.has("middlewareStack")).any():
+            return
+        slots = graph.slot_labels()
+        overflow, shapes = slots.get("properties"), slots.get("map")
+        if overflow is None or shapes is None:
+            return
+        values = np.zeros(len(graph.type_names), np.uint8)
+        for k, name in enumerate(graph.type_names.to_pylist()):
+            values[k] = 1 if name in _PLAIN_VALUES else 2 if name in _RICH_VALUES else 0
+        shape = kernels_node.made_one_by_one(
+            *self._arrays[:4],
+            frozen(self.plain & (self.kind_of == 0) & ((self.masks & _mask(*_NO_ATTRIBUTES)) == 0)),
+            frozen(values[graph.types]),
+            frozen(self.of_types(_OVERFLOW)),
+            np.asarray(overflow, np.int32),
+            np.asarray(shapes, np.int32),
+        )
+        alike = np.flatnonzero(shape >= 0)
+        of_shape = np.bincount(shape[alike], minlength=len(graph))
+        alike = alike[of_shape[shape[alike]] >= _POPULATION]
+        # A map within an item is made in the same way; it is a value.
+        inner = _contained(graph, alike)
+        lists = inner[self.of_types("Array")[inner]]
+        inside = np.union1d(inner, _contained(graph, lists))
+        self.mark(np.setdiff1d(alike, inside), Kind.RESOURCE_ITEM, 0.6, _ONE_BY_ONE)
+
     def _named(self) -> None:
         """Objects elsewhere whose properties bear the names of item attributes."""
         items = np.flatnonzero(np.isin(self.kind_of, [Kind.ITEM, Kind.RESOURCE_ITEM]))
         strings = self.graph.strings
-        known = _names(*self._arrays, frozen(items.astype(np.int32)), max(1, len(strings)))
+        known = kernels_node.names(*self._arrays, frozen(items.astype(np.int32)), max(1, len(strings)))
         lengths = pc.fill_null(pc.utf8_length(strings), 0).to_numpy(zero_copy_only=False)
         if len(strings):
             known &= lengths >= 2
         texts = strings.take(pa.array(np.flatnonzero(known))).to_pylist() if known.any() else []
         self.names = tuple(sorted({text for text in texts if text}))
-        seen, every = _shares(*self._arrays, frozen(known))
+        seen, every = kernels_node.shares(*self._arrays, frozen(known))
         share = seen / np.maximum(every, 1)
         instances = ~np.isin(self.graph.types, self._system_types())
         alike = self.plain & (every >= 3) & (share >= 0.8) & ~self._boilerplates()
@@ -232,7 +292,7 @@ class NodeRecogniser:
     def _lists(self) -> None:
         arrays = np.flatnonzero(self.of_types("Array") & (self.graph.lengths > 0))
         is_item = np.isin(self.kind_of, [Kind.ITEM, Kind.RESOURCE_ITEM])
-        counts = _counted(*self._arrays, frozen(arrays.astype(np.int32)), frozen(is_item))
+        counts = kernels_node.counted(*self._arrays, frozen(arrays.astype(np.int32)), frozen(is_item))
         self.mark(arrays[(counts > 0) & (2 * counts >= self.graph.lengths[arrays])], Kind.ITEMS, 0.85, _LIST)
 
     def _tokens_and_requests(self) -> None:
@@ -277,137 +337,3 @@ def _contained(graph: HeapGraph, objects: np.ndarray) -> np.ndarray:
         wanted = np.isin(graph.kinds[here], (EdgeKind.ITEM, EdgeKind.ATTRIBUTE, EdgeKind.KEY))
         found.append(graph.targets[here][wanted])
     return np.concatenate(found)
-
-
-# -- kernels -----------------------------------------------------------------------------------------------------
-
-_ATTRIBUTE, _KEY, _ITEM = int(EdgeKind.ATTRIBUTE), int(EdgeKind.KEY), int(EdgeKind.ITEM)
-
-
-@compiled
-def _name_at(kinds, labels, texts, e):
-    """The string that names a property, -1 where it is none."""
-    if kinds[e] == _ATTRIBUTE:
-        return labels[e]
-    if kinds[e] == _KEY and labels[e] >= 0:
-        return texts[labels[e]]
-    return np.int32(-1)
-
-
-@compiled
-def _masks(offsets, targets, kinds, labels, texts, words):
-    n = offsets.size - 1
-    masks = np.zeros(n, np.uint64)
-    counts = np.zeros(n, np.int32)
-    for i in range(n):
-        for e in range(offsets[i], offsets[i + 1]):
-            if kinds[e] == _ATTRIBUTE or kinds[e] == _KEY:
-                counts[i] += 1
-                name = _name_at(kinds, labels, texts, e)
-                if name >= 0 and words[name] >= 0:
-                    masks[i] |= np.uint64(1) << np.uint64(words[name])
-    return masks, counts
-
-
-@compiled
-def _children(offsets, targets, kinds, labels, texts, words, objects, word):
-    found = np.full(objects.size, -1, np.int32)
-    for k in range(objects.size):
-        for e in range(offsets[objects[k]], offsets[objects[k] + 1]):
-            name = _name_at(kinds, labels, texts, e)
-            if name >= 0 and words[name] == word:
-                found[k] = targets[e]
-                break
-    return found
-
-
-@compiled
-def _values(offsets, targets, kinds, labels, texts, words, counts, plain, value_class):
-    n = offsets.size - 1
-    found = np.zeros(n, np.bool_)
-    for i in range(n):
-        if not plain[i] or counts[i] != 1:
-            continue
-        for e in range(offsets[i], offsets[i + 1]):
-            name = _name_at(kinds, labels, texts, e)
-            if name < 0:
-                continue
-            word = words[name]
-            kind = value_class[targets[e]]
-            if word in (0, 1):
-                found[i] = kind == 1
-            elif word == 2:
-                found[i] = kind == 2
-            elif word in (3, 4):
-                found[i] = kind == 0
-            elif 5 <= word <= 8:
-                found[i] = kind == 3
-            elif word == 9:
-                found[i] = kind == 4
-    return found
-
-
-@compiled
-def _items(offsets, targets, kinds, labels, texts, words, plain, is_value, colon):
-    """uint8[n]: 1 an item, 2 the map of an attribute value M, 3 the values of an expression."""
-    n = offsets.size - 1
-    found = np.zeros(n, np.uint8)
-    for i in range(n):
-        if not plain[i] or is_value[i]:
-            continue
-        values, colons, others = 0, 0, 0
-        for e in range(offsets[i], offsets[i + 1]):
-            if kinds[e] == _ATTRIBUTE or kinds[e] == _KEY:
-                if is_value[targets[e]]:
-                    values += 1
-                    name = _name_at(kinds, labels, texts, e)
-                    if name >= 0 and colon[name]:
-                        colons += 1
-                else:
-                    others += 1
-        if values and not others:
-            found[i] = 3 if colons == values else 1
-    for i in range(n):
-        if not is_value[i]:
-            continue
-        for e in range(offsets[i], offsets[i + 1]):
-            name = _name_at(kinds, labels, texts, e)
-            if name >= 0 and words[name] == 9 and found[targets[e]] == 1:
-                found[targets[e]] = 2
-    return found
-
-
-@compiled
-def _names(offsets, targets, kinds, labels, texts, items, size):
-    known = np.zeros(size, np.bool_)
-    for i in items:
-        for e in range(offsets[i], offsets[i + 1]):
-            name = _name_at(kinds, labels, texts, e)
-            if name >= 0:
-                known[name] = True
-    return known
-
-
-@compiled
-def _shares(offsets, targets, kinds, labels, texts, known):
-    n = offsets.size - 1
-    seen = np.zeros(n, np.int32)
-    every = np.zeros(n, np.int32)
-    for i in range(n):
-        for e in range(offsets[i], offsets[i + 1]):
-            name = _name_at(kinds, labels, texts, e)
-            if name >= 0:
-                every[i] += 1
-                if known[name]:
-                    seen[i] += 1
-    return seen, every
-
-
-@compiled
-def _counted(offsets, targets, kinds, labels, texts, arrays, wanted):
-    found = np.zeros(arrays.size, np.int32)
-    for k in range(arrays.size):
-        for e in range(offsets[arrays[k]], offsets[arrays[k] + 1]):
-            if kinds[e] == _ITEM and wanted[targets[e]]:
-                found[k] += 1
-    return found

@@ -15,6 +15,8 @@ import pytest
 import forensics as fx
 from forensics.capture.node.take import take
 from forensics.capture.take import Order
+from forensics.dynamodb.recognise import recognise
+from forensics.dynamodb.vocabulary import Kind
 from forensics.formats.heapsnapshot import read, tagged
 from forensics.formats.importing import import_files
 from forensics.specimens import packages
@@ -116,5 +118,10 @@ def test_what_it_remembers_is_bounded_and_read_from_an_imported_file_too(tmp_pat
     row = rows[-1]
     assert (row["operation"], row["tables"], row["request_id"]) == ("GetItem", ["T-5999"], "r-1")
     assert (row["file"], row["line"]) == ("/srv/app/f5999.js", 6000)
-    found = fx.open(import_files([file], tmp_path / "imported")).responses
+    capture = fx.open(import_files([file], tmp_path / "imported"))
+    objects = recognise(capture.snapshots[0])
+    # nothing else tells that the one item that is kept came from DynamoDB
+    kept = objects.objects[objects.kinds == Kind.RESOURCE_ITEM]
+    assert 1 <= len(kept) <= 3
+    found = capture.responses
     assert found["tag_address"].tolist() == [row["tag_address"] for row in rows]

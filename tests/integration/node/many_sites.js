@@ -8,7 +8,7 @@ const tracing = require(process.argv[2]);
 const client = new DynamoDBClient({ region: 'eu-central-1', credentials: { accessKeyId: 'a', secretAccessKey: 'b' } });
 client.middlewareStack.use(tracing);
 // Below the tracer the call ends here, without a network.
-client.middlewareStack.add(() => async () => ({ output: { $metadata: { requestId: 'r-1' }, Item: { id: { S: '1' } } } }), {
+client.middlewareStack.add(() => async () => ({ output: { $metadata: { requestId: 'r-1' }, Item: { id: '1' } } }), {
   step: 'initialize',
   priority: 'low',
 });
