@@ -6,8 +6,8 @@ import re
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 
+from forensics import arrow
 from forensics.agent.tracing import LIVE_LIMIT
 from forensics.formats.v8.raw import RawHeap
 
@@ -67,14 +67,14 @@ def tagged(raw: RawHeap, limit: int = LIVE_LIMIT) -> list[dict[str, Any]]:
 
 def _named(raw: RawHeap, name: str) -> np.ndarray:
     """int64: the objects whose constructor has this name."""
-    place = int(raw.strings.index(pa.scalar(name, pa.large_string())).as_py())
+    place = arrow.index(raw.strings, name)
     return np.flatnonzero((raw.names == place) & (raw.types == raw.node_type("object")))
 
 
 def _at(raw: RawHeap, objects: np.ndarray, name: str) -> np.ndarray:
     """int64[len(objects)]: what lies at the property of that name, -1 where there is none (or no object)."""
     found = np.full(len(objects), -1, np.int64)
-    label = int(raw.strings.index(pa.scalar(name, pa.large_string())).as_py())
+    label = arrow.index(raw.strings, name)
     there = np.flatnonzero(objects >= 0)
     if label < 0 or not len(there):
         return found
@@ -92,7 +92,7 @@ def _texts(raw: RawHeap, nodes: np.ndarray) -> list[str]:
     is_string = nodes >= 0
     is_string[is_string] = raw.types[nodes[is_string]] == raw.node_type("string")
     names, place = np.unique(raw.names[nodes[is_string]], return_inverse=True)
-    known = np.array([*raw.strings.take(pa.array(names)).to_pylist(), ""], object)
+    known = np.array([*arrow.taken(raw.strings, names).to_pylist(), ""], object)
     found = np.full(len(nodes), "", object)
     found[is_string] = known[place]
     return found.tolist()
