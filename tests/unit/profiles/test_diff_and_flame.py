@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from forensics import formats
-from forensics.plots.flame_graph import flame, flame_diff, flame_page
+from forensics.plots.flame_graph import MOST_NODES, flame, flame_diff, flame_page
 from forensics.profiles.builder import ProfileBuilder
 from forensics.profiles.diff import diff
 from forensics.profiles.model import Frame, Origin
@@ -155,3 +155,20 @@ def test_the_error_of_a_frame_is_that_of_its_own_stacks():
     colour = dict(zip([label.split()[-1] for label in icicle.labels], icicle.marker.colors, strict=True))
     assert colour["sure"] != "#cbd5e1"
     assert colour["unsure"] == colour["m"] == "#cbd5e1"
+
+
+def test_fifty_thousand_stacks_are_a_picture_of_thousands():
+    # GIVEN so many stacks, none of which is a fiftieth of a thousandth of the whole
+    builder = ProfileBuilder(("live",))
+    for n in range(50_000):
+        frames = [
+            builder.frame(Frame(f"leaf{n}", "app/orders.py", n)),
+            builder.frame(Frame("main", "app/orders.py", 1)),
+        ]
+        builder.add(builder.stack(frames), {"live": (100, 1)})
+    source = builder.build(Origin("memray", "python"))
+    # THEN the threshold folds the leaves, and without one the picture is bounded; nothing of the sum is lost
+    few, many = flame(source), flame(source, min_share=0)
+    assert len(few.data[0].ids) == 2
+    assert len(many.data[0].ids) <= MOST_NODES
+    assert few.data[0]["values"][0] == many.data[0]["values"][0] == 5_000_000
