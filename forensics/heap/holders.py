@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .compiled import frozen
+from .javascript import MACHINERY
 from .modules import INJECTED_AGENT
 from .path import Path, Place
 from .paths import nearest_path
@@ -201,6 +202,8 @@ def _shared(
     floats[bigs] = True
     roots = graph.root_objects
     floats[roots[dominator[roots] == -1]] = False
+    # Code that several closures share is nothing that a program put into a container.
+    floats[np.array([name in MACHINERY for name in graph.type_names.to_pylist()], bool)[graph.types]] = False
     floating = np.flatnonzero(floats).astype(np.int32)
     floating = floating[~held_directly(frozen(floating), dominator, *inside)]
     if not len(floating) or retained[floating].sum() < threshold:

@@ -26,6 +26,8 @@ CONTEXT = "system / Context"
 _NATIVE = "system / NativeContext"
 _IDENTIFIER = re.compile(r"[A-Za-z_$][\w$]*")
 _TABLES = ("Map table", "Set table")
+#: What V8 makes of the program itself, more of it the longer it runs: bytecode, machine code, shapes of objects.
+MACHINERY = ("(compiled code)", "(object shape)")
 _LIBRARY = re.compile(r"/node_modules/|^node:|^internal/")
 _SUSPENDED = "parameters_and_registers"
 _TIMERS = ("Timeout", "Immediate", "TimersList")

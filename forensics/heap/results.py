@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from .graph import HeapGraph
 
 #: Raise it when any algorithm behind a result changes.
-VERSION = 2
+VERSION = 3
 #: Smaller graphs are computed faster than they are looked up.
 WORTH_KEEPING = 50_000
 

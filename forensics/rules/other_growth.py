@@ -14,6 +14,9 @@ from collections import deque
 recent = deque(maxlen=1000)
 """
 
+_NOISE_BYTES = {"python": 4096, "node": 65_536}
+_NOISE_ELEMENTS = 10
+
 
 class OtherGrowth(Rule):
     """A container grows and holds no DynamoDB data."""
@@ -23,7 +26,8 @@ class OtherGrowth(Rule):
     runtimes = ("python", "node")
     needs = ("snapshots", "two snapshots")
     thresholds = (
-        "growing until the last snapshot, by at least 4 KB or 10 elements: less is noise of the interpreter"
+        "growing until the last snapshot, by at least 10 elements or 4 KB (Node 64 KB): less is noise of the "
+        "interpreter, in Node code that is compiled as it is used"
     )
     severity = "medium"
     weight = 2
@@ -36,6 +40,6 @@ class OtherGrowth(Rule):
             return None
         grown = suspect.sizes[-1] - suspect.sizes[0]
         more = suspect.elements[-1] - suspect.elements[0]
-        if grown < 4096 and more < 10:
+        if grown < _NOISE_BYTES[evidence.runtime] and more < _NOISE_ELEMENTS:
             return None
         return self.claim("a container grows that has nothing to do with DynamoDB", suspect.confidence)

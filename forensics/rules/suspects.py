@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import re
 from collections import Counter
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -14,12 +15,16 @@ from forensics.dynamodb.ownership import WHOLE_KINDS, Group, groups, ownership
 from forensics.dynamodb.recognise import recognise
 from forensics.dynamodb.vocabulary import Kind
 from forensics.heap.graph import HeapGraph
+from forensics.heap.javascript import MACHINERY, is_node
 from forensics.rules.content import bytes_below, content
 from forensics.rules.description import describe
 from forensics.rules.draft import Draft, by_retainer, heaviest, resolve, telling
 from forensics.rules.evidence import Evidence
 from forensics.rules.identity import the_same
 from forensics.rules.suspect import Suspect
+
+if TYPE_CHECKING:
+    from forensics.heap.diff import HolderSeries
 
 #: Growth of these is imports and warm-up of the interpreter itself.
 _INTERPRETER = (
@@ -210,6 +215,8 @@ def _others(evidence: Evidence, known: list[Suspect]) -> list[Suspect]:
         inside = content(graph, np.array([container], np.int32))
         if any(2 * inside[members].sum() >= len(members) for members in grown):
             continue
+        if is_node(graph) and _is_warm_up(series, int(graph.shallow_sizes[inside].sum())):
+            continue
         counts = np.bincount(recognise(graph).kind_of[inside], minlength=len(Kind))
         found.append(
             describe(
@@ -238,6 +245,12 @@ def _steady(elements: tuple[int, ...], sizes: tuple[int, ...]) -> bool:
     """Whether it grew in every interval: what grew in one only was loaded once."""
     series = elements if len(set(elements)) > 1 else sizes
     return all(after > before for before, after in itertools.pairwise(series))
+
+
+def _is_warm_up(series: HolderSeries, carried: int) -> bool:
+    """Whether what grew is what V8 makes of functions while they run, and no element nor what one carries."""
+    same = len(set(series.elements)) == 1
+    return series.element_shape in MACHINERY or (same and 2 * carried < series.grown_bytes)
 
 
 def _kind_inside(counts: np.ndarray, elements: int) -> Kind:

@@ -14,6 +14,9 @@ import forensics as fx
 from forensics.agent.stream import EdgeKind
 from forensics.errors import FormatError
 from forensics.formats.v8.graph import load
+from forensics.heap.diff import diff
+from forensics.heap.graph import HeapGraph
+from forensics.rules import Evidence, judge
 from forensics.specimens import packages
 from forensics.specimens.shrinking import folded
 from tests.conftest import require
@@ -203,3 +206,24 @@ def test_damaged_and_hostile_files_are_refused_by_name(text, tmp_path, damage):
     with pytest.raises(FormatError):
         fx.import_files([file], target)
     assert not target.exists()
+
+
+@pytest.fixture(scope="module")
+def warming(tmp_path_factory) -> list[HeapGraph]:
+    """The same routes three times, and more of their code compiled each time."""
+    folder = tmp_path_factory.mktemp("warming")
+    node = require("node", "the tests of heap snapshots need Node.js")
+    subprocess.run([node, "--expose-gc", HERE / "warming.js", folder], check=True, timeout=120)
+    return [load(folder / f"{moment}.heapsnapshot") for moment in range(3)]
+
+
+def test_code_that_is_compiled_is_no_element_of_a_container(warming):
+    series = next(each for each in diff(warming).growing if each.path.endswith("router.stack[0].route.stack"))
+    assert series.elements == (1, 1, 1)
+    assert series.grown_bytes > 200_000  # of bytecode, which the handlers share
+    assert len(series.also_held_by) == 2
+
+
+def test_code_that_is_compiled_is_no_growth_of_the_program(warming):
+    found = judge(Evidence("warming", runtime="node", snapshots=warming, times=[0.0, 5.0, 10.0]))
+    assert not [finding for finding in found if finding.severity != "info"]
