@@ -17,11 +17,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .compiled import frozen
-from .javascript import MACHINERY
+from .javascript import machinery
 from .modules import INJECTED_AGENT
 from .path import Path, Place
 from .paths import nearest_path
-from .population import carried, elements_of, held_directly, largest_above, runs, shared_by
+from .population import carried, depths_in, elements_of, held_directly, largest_above, runs, shared_by
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -202,8 +202,8 @@ def _shared(
     floats[bigs] = True
     roots = graph.root_objects
     floats[roots[dominator[roots] == -1]] = False
-    # Code that several closures share is nothing that a program put into a container.
-    floats[np.array([name in MACHINERY for name in graph.type_names.to_pylist()], bool)[graph.types]] = False
+    borrowed = machinery(graph)
+    floats[borrowed] = False
     floating = np.flatnonzero(floats).astype(np.int32)
     floating = floating[~held_directly(frozen(floating), dominator, *inside)]
     if not len(floating) or retained[floating].sum() < threshold:
@@ -211,7 +211,10 @@ def _shared(
     above = dominator[floating]
     marked[above[above >= 0]] = True
     largest, point = largest_above(tree.order, dominator, population, frozen(marked))
-    keys = shared_by(frozen(floating), dominator, *inside, frozen(largest), frozen(point), population)
+    layers = depths_in(tree.order, dominator, borrowed)
+    keys = shared_by(
+        frozen(floating), dominator, *inside, frozen(largest), frozen(point), population, frozen(layers)
+    )
     held = keys[:, 0] >= 0
     floating, keys = floating[held], keys[held]
     if not len(floating):

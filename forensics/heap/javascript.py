@@ -14,6 +14,7 @@ import numpy as np
 
 from forensics.agent.stream import EdgeKind
 
+from .compiled import frozen
 from .edge import Edge
 from .expression import Piece, Writer, subscript
 from .names import code_row
@@ -62,6 +63,20 @@ OTHER_SLOT = 8
 def is_node(graph: HeapGraph) -> bool:
     """Whether this is a heap of V8."""
     return graph.meta.get("runtime") == "node"
+
+
+def machinery(graph: HeapGraph) -> np.ndarray:
+    """bool[n], read-only: ``MACHINERY`` and prototypes, which objects only borrow; none in a heap of Python."""
+
+    def compute() -> np.ndarray:
+        names = graph.type_names.to_pylist()
+        found = np.array([name in MACHINERY for name in names] or [False])[graph.types]
+        inherited = graph.slot_labels().get("__proto__")
+        if is_node(graph) and inherited is not None:
+            found[graph.targets[(graph.kinds == EdgeKind.SLOT) & np.isin(graph.labels, inherited)]] = True
+        return frozen(found)
+
+    return graph._once("javascript machinery", compute)
 
 
 def is_library(file: str) -> bool:

@@ -174,11 +174,23 @@ def held_directly(objects, dominator, starts, sources, edges, kinds):
 
 
 @compiled
-def shared_by(floating, dominator, starts, sources, edges, kinds, largest, point, population):
+def depths_in(order, dominator, inside):
+    """int32[n]: how many objects on the way from the virtual root to each one, itself included, are ``inside``."""
+    depths = np.zeros(dominator.size, np.int32)
+    for i in order:
+        above = dominator[i]
+        depths[i] = (depths[above] if above >= 0 else 0) + inside[i]
+    return depths
+
+
+@compiled
+def shared_by(floating, dominator, starts, sources, edges, kinds, largest, point, population, machinery):
     """int32[f, 4]: for each object the containers that share it, ascending, -1 for none; all -2: more than four.
 
     ``floating`` are objects that their dominator does not refer to: every reference to them comes from something
-    below it. The largest container between that referrer and the dominator counts as the holder.
+    below it. The largest container between that referrer and the dominator counts as the holder. A referrer below
+    machinery of the engine, of which ``machinery`` counts the layers, is none: code and the shape of an object
+    mention what no container holds.
     """
     found = np.full((floating.size, MOST_HOLDERS), -1, np.int32)
     for f in range(floating.size):
@@ -188,6 +200,8 @@ def shared_by(floating, dominator, starts, sources, edges, kinds, largest, point
         for k in range(starts[x], starts[x + 1]):
             source = sources[k]
             if dominator[source] == -2 or (kinds.size and kinds[edges[k]] == _WEAK):
+                continue
+            if machinery[source] > (machinery[ceiling] if ceiling >= 0 else 0):
                 continue
             holder = largest[source]
             above = point[source]

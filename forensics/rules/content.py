@@ -7,14 +7,14 @@ import numpy as np
 from forensics.agent.stream import EdgeKind, ObjectFlag, RootKind
 from forensics.dynamodb import kernels
 from forensics.heap.graph import HeapGraph
-from forensics.heap.javascript import is_node
+from forensics.heap.javascript import is_node, machinery
 
 _BARRIERS = frozenset("module code builtin_function_or_method method_descriptor wrapper_descriptor".split())
-#: What V8's objects only borrow from the program: their shape, code, functions and the variables of these.
+#: What V8's objects only borrow from the program beside code and shapes: functions and the variables of these.
 _BORROWED_V8 = frozenset(
     [
-        *("(object shape)", "(compiled code)", "(closure)", "(synthetic)", "system / NativeContext"),
-        *("system / Context", "(hidden)", "global", "(symbol)"),
+        *("(closure)", "system / Context", "system / NativeContext"),
+        *("(synthetic)", "(hidden)", "global", "(symbol)"),
     ]
 )
 
@@ -43,11 +43,7 @@ def barriers(graph: HeapGraph) -> np.ndarray:
 
 
 def _barriers_of_v8(graph: HeapGraph, names: list[str]) -> np.ndarray:
-    found = np.array([name in _BORROWED_V8 for name in names] or [False])[graph.types]
-    inherited = graph.slot_labels().get("__proto__")
-    if inherited is not None:
-        found[graph.targets[(graph.kinds == EdgeKind.SLOT) & np.isin(graph.labels, inherited)]] = True
-    return found
+    return machinery(graph) | np.array([name in _BORROWED_V8 for name in names] or [False])[graph.types]
 
 
 def content(graph: HeapGraph, objects: np.ndarray) -> np.ndarray:

@@ -227,3 +227,8 @@ def test_code_that_is_compiled_is_no_element_of_a_container(warming):
 def test_code_that_is_compiled_is_no_growth_of_the_program(warming):
     found = judge(Evidence("warming", runtime="node", snapshots=warming, times=[0.0, 5.0, 10.0]))
     assert not [finding for finding in found if finding.severity != "info"]
+
+
+def test_what_objects_borrow_of_their_class_is_no_element_of_their_container(warming):
+    endpoints = [each for each in warming[-1].holders(100, 0.001) if each.path == "warming.js · endpoints"]
+    assert [(each.element_count, each.element_shape) for each in endpoints] == [(9, "Object")]

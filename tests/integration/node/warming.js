@@ -21,7 +21,9 @@ return [
   { handle: (sum) => third(sum) },
 ];`);
 const router = { stack: routesOf().map((layer) => ({ route: { stack: [layer] } })) };
-module.exports = { get current() { return router; } };
+// And a few objects of a class whose prototype nothing else mentions: it is no element of theirs.
+const endpoints = new Map([1, 2, 3, 4, 5, 6, 7, 8, 9].map((k) => [`endpoint ${k}`, { url: new URL(`http://127.0.0.1:${k}/`) }]));
+module.exports = { get current() { return [router, endpoints]; } };
 
 function snapshot(moment) {
   global.gc();
