@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -126,13 +126,18 @@ def capture(
     if trigger is not None:
         _can_happen(trigger, pid, runtime)
     if workers:
-        return _take_workers(pid, folder, order)
-    if runtime == "node":
-        from forensics.capture.node.take import take as take_node
+        return _take_workers(pid, folder, order, _way_to_take(runtime))
+    if runtime != "node":
+        _refuse_master(pid)
+    return _way_to_take(runtime)(pid, folder, order)
 
-        return take_node(pid, folder, order)
-    _refuse_master(pid)
-    return take(pid, folder, order)
+
+def _way_to_take(runtime: str) -> Callable[[int, Path, Order], Path]:
+    if runtime != "node":
+        return take
+    from forensics.capture.node.take import take as take_node
+
+    return take_node
 
 
 def _refuse_for_profiles(endpoint: Endpoint, order: Order, *, workers: bool) -> None:
@@ -205,8 +210,11 @@ def _can_happen(trigger: Watch, pid: int, runtime: str) -> None:
             trigger.limit = float(psutil.virtual_memory().total)
 
 
-def _take_workers(pid: int, folder: Path, order: Order) -> list[Path]:
-    found = inspect(pid).workers
+def _take_workers(
+    pid: int, folder: Path, order: Order, take_one: Callable[[int, Path, Order], Path]
+) -> list[Path]:
+    """One after the other: the inspectors of Node's workers would all listen on one port."""
+    found = look_at(pid).workers
     if not found:
         raise TargetError(
             f"Process {pid} has no workers.",
@@ -223,7 +231,7 @@ def _take_workers(pid: int, folder: Path, order: Order) -> list[Path]:
     taken: list[Path] = []
     for worker in found:
         order.progress(f"worker {worker}", len(taken), len(found))
-        taken.append(take(worker, folder / f"worker-{worker}", order))
+        taken.append(take_one(worker, folder / f"worker-{worker}", order))
     return taken
 
 

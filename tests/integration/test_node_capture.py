@@ -226,3 +226,20 @@ def test_workers_of_a_cluster_are_captured_one_after_the_other(tmp_path):
         goes_on(program)
         assert len(family.children()) == 2
         assert "worker ended" not in program.log(100_000)
+
+
+def test_all_workers_of_a_cluster_are_captured_by_its_primary(tmp_path):
+    with started(script=Path(__file__).parent / "programs" / "cluster.js") as program:
+        family = psutil.Process(program.pid)
+        program.wait_until(lambda: len(family.children()) == 2)
+        workers = [worker.pid for worker in family.children()]
+        for pid in workers:
+            program.wait_until(lambda pid=pid: inspector.door(pid).open)
+        taken = fx.capture(program.pid, to=tmp_path / "cluster", workers=True)
+        assert sorted(taken) == sorted(tmp_path / "cluster" / f"worker-{pid}" for pid in workers)
+        assert {fx.open(folder).manifest["pid"] for folder in taken} == set(workers)
+        assert all(len(fx.open(folder).snapshots) == 1 for folder in taken)
+        assert all(listening(pid) == set() for pid in workers)
+        goes_on(program)
+    with started() as program, pytest.raises(TargetError, match="has no workers"):
+        fx.capture(program.pid, to=tmp_path / "none", workers=True)
