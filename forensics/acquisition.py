@@ -19,6 +19,7 @@ from forensics.capture.pacing import Progress, no_progress
 from forensics.capture.request_counter import RequestCounter
 from forensics.capture.take import Order, take
 from forensics.capture.targets import inspect, look_at
+from forensics.capture.yielding import yielding
 from forensics.errors import CaptureError, TargetError
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ WATCH_FOR_TRIGGERS = 3600.0
 _MASTERS = ("gunicorn", "uvicorn", "hypercorn", "granian")
 
 
+@yielding()
 def capture(
     target: int | str,
     *,

@@ -227,7 +227,8 @@ class Bundle:
                     advice="Copy the capture again from where it was made.",
                     path=str(file),
                 )
-        with ThreadPoolExecutor() as pool:  # hashing lets go of the interpreter's lock
+        # Hashing lets go of the interpreter's lock. Half of the cores: a service may run here.
+        with ThreadPoolExecutor(max(1, (os.cpu_count() or 1) // 2)) as pool:
             fits = pool.map(lambda name: _fits(self.folder / name, listed[name]), listed)
             for name, fitting in zip(listed, fits, strict=True):
                 if not fitting:

@@ -20,6 +20,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 import forensics as fx
+from forensics.capture.yielding import yielding
 from forensics.errors import ForensicsError
 from forensics.findings import SEVERITIES
 from forensics.tables import fold_lines
@@ -155,27 +156,30 @@ def capture(
         return
     if chains:
         _err.print(_safe(_foretold(fx.plan(target, snapshots=snapshots))), highlight=False, markup=False)
-    with _progress() as progress:
-        folders = fx.capture(
-            target,
-            to=to,
-            snapshots=snapshots,
-            every=every,
-            watch=watch,
-            allocations=allocations,
-            when=tuple(when or ()),
-            requests=requests,
-            values=values,
-            via=via,
-            walker=walker,
-            workers=workers,
-            in_place=in_place,
-            census=census,
-            chains=chains,
-            progress=progress,
-        )
-    for folder in folders if isinstance(folders, list) else [folders]:
-        _say(fx.open(folder), as_json)
+    # Before numpy is imported, whose threads would spin beside the service for a while; none of ours needs them.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    with yielding():
+        with _progress() as progress:
+            folders = fx.capture(
+                target,
+                to=to,
+                snapshots=snapshots,
+                every=every,
+                watch=watch,
+                allocations=allocations,
+                when=tuple(when or ()),
+                requests=requests,
+                values=values,
+                via=via,
+                walker=walker,
+                workers=workers,
+                in_place=in_place,
+                census=census,
+                chains=chains,
+                progress=progress,
+            )
+        for folder in folders if isinstance(folders, list) else [folders]:
+            _say(fx.open(folder), as_json)
 
 
 @app.command("import")

@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 from forensics.capture.reader import RawSnapshot, read_stream
+from forensics.capture.yielding import SLICE_NS, slice_of
 from forensics.errors import CaptureError
 from tests.integration.native_walking import each_interpreter, start
 
@@ -39,6 +40,10 @@ class Served:
         self.process.stdin.write(command + "\n")
         self.process.stdin.flush()
         return self.answer()
+
+    def begun(self) -> None:
+        """Wait until the child has become what it is to be, and writes."""
+        assert self.socket.recv(1, socket.MSG_PEEK)
 
     def unharmed(self) -> dict[str, Any]:
         """Nothing is left behind: no child, no zombie, no signal, the collector on, the data whole."""
@@ -118,12 +123,26 @@ def test_a_worker_forked_while_the_collector_is_held_has_its_own_on(interpreter:
 def test_the_child_keeps_no_descriptor_but_the_stream_and_dies_first() -> None:
     with service() as served:
         result = served.ask("snapshot")
+        served.begun()
         child = served.ask(f"child {result['child_pid']}")
         assert child["name"] == "forensics-walk"
         assert child["oom"] == 1000
         assert len(child["fds"]) == 1
         read_stream(served.socket.recv)
         served.ask(f"wait {result['child_pid']}")
+        served.unharmed()
+
+
+def test_the_child_gives_way_to_whoever_wakes_up() -> None:
+    with service() as served:
+        result = served.ask("snapshot")
+        pid = result["child_pid"]
+        served.begun()
+        assert os.sched_getscheduler(pid) == os.SCHED_BATCH
+        assert os.getpriority(os.PRIO_PROCESS, pid) == 10
+        assert slice_of(pid) in (SLICE_NS, 0)  # none is told before Linux 6.12
+        read_stream(served.socket.recv)
+        served.ask(f"wait {pid}")
         served.unharmed()
 
 
