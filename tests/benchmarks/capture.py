@@ -1,9 +1,10 @@
 """Whole captures of a service by ``forensics capture``: python tests/benchmarks/capture.py [OBJECTS] [ROUNDS]
 
 For a heap of about OBJECTS (1,000,000) objects, medians of ROUNDS (10): the longest gap of a 5 ms tick (beyond the
-tick) around a bare fork of the process, during a capture, and while nothing was done for as long, in turn; the ratio
-of the first two; the time from nothing to a finished bundle, starting Python included; how much more memory service
-and walker take together, by PSS, than the service alone; and the most that the capturing process had resident.
+tick) around a bare fork of the process, during a capture, and while nothing was done, in turn and watched for as long
+each; the ratio of the first two; the time from nothing to a finished bundle, starting Python included; how much more
+memory service and walker take together, by PSS, than the service alone; and the most that the capturing process had
+resident.
 
 Memory is measured in every third round, and the gap in the others: the kernel tells PSS under the lock on the
 process's mappings, which a fork then waits for.
@@ -79,8 +80,13 @@ def main() -> None:
         pid = answer()["ready"]
         for number in range(rounds + rounds // 2):
             weighing = number % 3 == 2
+            ask("watch")
+            begin = time.perf_counter()
             ask("bare")
-            bare.append(answer()["gap"])
+            answer()
+            # The longest gap grows with the time that is watched: all three are watched for as long.
+            time.sleep(max(0.0, (seconds[-1] if seconds else 2.5) - (time.perf_counter() - begin)))
+            bare.append(ask("gap")["gap"])
             alone = pss(pid) if weighing or not alone else alone
             ask("watch")
             begin = time.perf_counter()
