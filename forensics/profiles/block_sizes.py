@@ -2,7 +2,7 @@
 
 A sample of a block of ``size`` bytes stands for size / (1 - exp(-size / period)) bytes: a period and about half of the
 block for a small one. So bytes bound the number of samples from above, and the mean size from below. Where all blocks
-are of one size class, what jemalloc writes for any number of them can be told to the byte; several figures that agree
+are of one size class, what jemalloc writes for a few of them can be told to the byte; several figures that agree
 with one class prove it.
 
 Sources: ``prof_do_unbias`` and ``sc.c`` of jemalloc 5.3; ``parse_jeheap`` of pprof_util, which undoes the former.
@@ -17,6 +17,8 @@ import numpy as np
 
 #: Each stack's figure is cut to whole bytes, and stacks that look alike are added up.
 _BYTES, _SHARE = 3.0, 1e-5
+#: Of more samples the number that jemalloc writes is rounded by more than it tells.
+_FEW = 32
 #: Classes of 16 bytes to 16 MiB are tried; there are four to each doubling.
 _CLASSES = range(4, 24)
 
@@ -61,8 +63,8 @@ def _of_any(last: np.ndarray, period: int) -> float:
 
 
 def _of_one_class(levels: np.ndarray, period: int) -> float:
-    """The smallest size class that all figures agree with; one figure may do so by chance."""
-    figures = np.unique(levels[levels > 0])
+    """The smallest size class that all figures of few samples agree with; one figure may do so by chance."""
+    figures = np.unique(levels[(levels > 0) & (levels < _FEW * period)])
     if len(figures) < 2:
         return 0.0
     return next(
