@@ -269,8 +269,8 @@ func deadline(request context.Context) (context.Context, context.CancelFunc) {
 """),
                 "rust": _rust("Keep the words of an error, not the SdkError: it holds the raw response, and what "
                               "the service sent with it. Bound attempts and time.", """\
-fn words<E: std::error::Error>(error: &E) -> String {
-    aws_sdk_dynamodb::error::DisplayErrorContext(error).to_string()
+fn words<E: aws_sdk_dynamodb::error::ProvideErrorMetadata>(error: &E) -> String {
+    error.message().unwrap_or("no answer").to_owned()
 }
 
 fn bounded() -> RetryConfig {

@@ -6,7 +6,7 @@ use std::sync::{Arc, LazyLock, Mutex, OnceLock};
 use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::error::DisplayErrorContext;
+use aws_sdk_dynamodb::error::ProvideErrorMetadata;
 use axum::Json;
 use axum::Router;
 use axum::extract::{Path, Query, State};
@@ -126,7 +126,9 @@ async fn manual(State(app): App, Path((_, sku)): Path<(String, String)>, Query(a
 async fn refused(State(app): App, Path((customer, order)): Path<(String, String)>) -> Answer {
     let placed = app.store.place_order(&customer, &order).await;
     let mut refusals = REFUSALS.lock().unwrap();
-    refusals.extend(placed.err().map(|error| DisplayErrorContext(error).to_string()));
+    if let Err(error) = placed {
+        refusals.push_back(error.message().unwrap_or("no answer").into());
+    }
     if refusals.len() > MOST_RECENT {
         refusals.pop_front();
     }
