@@ -1,7 +1,7 @@
 """Requests to the help desk and bookkeeping of the compiled specimens: each route leaks in a way of its own.
 
 ``DESK`` are the routes of the ``echo`` specimen's leaking twin, ``RUST_DESK`` those of ``actix`` and ``axum``,
-``CONTROLS`` those that keep what is bounded.
+``MORE`` what one of them has besides, ``CONTROLS`` those that keep what is bounded.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 
-from forensics.specimens.orders import order_key
+from forensics.specimens.orders import manual_sku, order_key
 from forensics.specimens.program import SpecimenError
 
 #: Route → the function of the Go specimen that serves it.
@@ -35,6 +35,8 @@ RUST_DESK = {
     "watch": "watch",
     "audited": "audited",
 }
+#: Specimen → routes that it alone has, and the small captures that are kept do not: large values (L17), refusals (L16).
+MORE = {"echo": {"manual": "manual"}, "axum": {"manual": "manual", "refused": "refused"}}
 CONTROLS = ("recent", "spending")
 
 
@@ -54,6 +56,7 @@ def _send(client: httpx.Client, route: str, number: int, orders: int) -> None:
         "orders": f"/customers/{customer}/orders?since=2020-01-{number % 28 + 1:02d}&status={number}",
         "spending": f"/customers/{customer}/spending?orders=10",
         "revenue": "/reports/revenue/11",
+        "manual": f"/desk/{customer}/manual/{manual_sku(number)}?desk={number}",
         "export": f"/reports/export/{(11, 12, 21, 34)[number % 4]}",
     }.get(route)
     if path is None:

@@ -12,6 +12,9 @@ from forensics.specimens.moto import Moto
 
 ORDERS_TABLE = "Orders"
 PRODUCTS_TABLE = "Products"
+MANUALS_TABLE = "Manuals"
+#: How many products have a manual, and how long the scanned pages of one are.
+MANUALS, MANUAL_BYTES = 12, 24_000
 CUSTOMERS = 100
 WAREHOUSES = (11, 12, 21, 34)
 FIRST_DAY = dt.date(2025, 1, 1)
@@ -87,6 +90,25 @@ def products() -> list[dict[str, Any]]:
     ]
 
 
+def manuals(seed: int = 1) -> list[dict[str, Any]]:
+    """The manuals of the first products: a title, and a large binary beside it."""
+    chance = random.Random(seed)
+    return [
+        {
+            "sku": product["sku"],
+            "title": f"How to use the {product['title'].lower()}",
+            "pages": chance.randint(8, 40),
+            "scan": chance.randbytes(MANUAL_BYTES),
+        }
+        for product in products()[:MANUALS]
+    ]
+
+
+def manual_sku(number: int) -> str:
+    """One of the products that have a manual."""
+    return str(products()[number % MANUALS]["sku"])
+
+
 def orders(count: int, seed: int = 1) -> Iterator[dict[str, Any]]:
     """``count`` orders as the boto3 resource takes them: nested maps and lists, sets, numbers, binary, null.
 
@@ -107,12 +129,13 @@ def order_key(number: int) -> tuple[str, str]:
 def seed_tables(moto: Moto, count: int = 2000, progress: Callable[[int], object] | None = None) -> None:
     """Make the tables and fill them; ``progress(n)`` is told after every ``n`` orders written."""
     dynamodb = moto.resource()
-    dynamodb.create_table(
-        TableName=PRODUCTS_TABLE,
-        AttributeDefinitions=[{"AttributeName": "sku", "AttributeType": "S"}],
-        KeySchema=[{"AttributeName": "sku", "KeyType": "HASH"}],
-        BillingMode="PAY_PER_REQUEST",
-    )
+    for table in (PRODUCTS_TABLE, MANUALS_TABLE):
+        dynamodb.create_table(
+            TableName=table,
+            AttributeDefinitions=[{"AttributeName": "sku", "AttributeType": "S"}],
+            KeySchema=[{"AttributeName": "sku", "KeyType": "HASH"}],
+            BillingMode="PAY_PER_REQUEST",
+        )
     dynamodb.create_table(
         TableName=ORDERS_TABLE,
         AttributeDefinitions=[
@@ -125,9 +148,10 @@ def seed_tables(moto: Moto, count: int = 2000, progress: Callable[[int], object]
         ],
         BillingMode="PAY_PER_REQUEST",
     )
-    with dynamodb.Table(PRODUCTS_TABLE).batch_writer() as batch:
-        for product in products():
-            batch.put_item(product)
+    for table, rows in ((PRODUCTS_TABLE, products()), (MANUALS_TABLE, manuals())):
+        with dynamodb.Table(table).batch_writer() as batch:
+            for row in rows:
+                batch.put_item(row)
     with dynamodb.Table(ORDERS_TABLE).batch_writer() as batch:
         for order in orders(count):
             batch.put_item(order)

@@ -28,7 +28,10 @@ SNAPSHOTS = 4
 
 @dataclass(frozen=True)
 class Case:
-    """A route, requests of it between two profiles, and what must be found: nothing where there is no ``function``."""
+    """A route, requests of it between two profiles, and what must be found: nothing where there is no ``function``.
+
+    ``also`` is a rule that the evidence names beside the finding's own.
+    """
 
     service: str
     route: str
@@ -36,6 +39,7 @@ class Case:
     function: str = ""
     rules: str = ""
     operation: str | None = None
+    also: str = ""
 
     def __str__(self) -> str:
         return f"{self.service}-{self.route}"
@@ -44,6 +48,7 @@ class Case:
 GO = [
     Case("echo", "orders", 12, "listOrders", "L01 L03", "Query"),
     Case("echo", "label", 40, "label", "L01 L03", "GetItem"),
+    Case("echo", "manual", 16, "manual", "L01 L03", "GetItem", also="L17"),
     Case("echo", "notes", 90, "notes", "L13"),
     Case("echo", "visit", 6, "visit", "L05"),
     Case("echo", "tenant", 60, "tenant", "L04"),
@@ -58,6 +63,8 @@ RUST = [
     # of a map's table not every one before it has some hundred entries.
     Case("actix", "queue", 160, "queue", "L14", "Query"),
     Case("axum", "label", 200, "label", "L01 L02 L03", "GetItem"),
+    Case("axum", "manual", 16, "manual", "L01 L02 L03", "GetItem", also="L17"),
+    Case("axum", "refused", 40, "refused", "L16", "PutItem"),
     Case("axum", "watch", 160, "watch", "L09", "Query"),
     Case("axum", "audited", 160, "audited", "L01", "GetItem"),
 ]
@@ -109,4 +116,7 @@ def test_the_leak_is_found_and_named(running, tmp_path):
             operation = finding.dynamodb.operation if finding.dynamodb else None
             if finding.rule not in case.rules.split() or case.operation not in (None, operation):
                 wrong.append(f"{case}: {finding.rule} {operation}\n{findings}")
+            large = any("also L17" in line for line in finding.evidence)
+            if large != (case.also == "L17"):
+                wrong.append(f"{case}: large values {'' if large else 'not '}told\n{findings}")
     assert not wrong, "\n\n".join(wrong)

@@ -9,7 +9,7 @@ import pytest
 import forensics as fx
 from forensics.rules.by_handlers.statics import growing_statics
 from forensics.specimens import service as specimens
-from forensics.specimens.desk import CONTROLS, RUST_DESK
+from forensics.specimens.desk import CONTROLS, MORE, RUST_DESK
 from forensics.specimens.moto import Moto
 from forensics.specimens.service import Service
 from tests.conftest import require
@@ -28,12 +28,27 @@ RULES = {
     "queue": {"L14"},
     "watch": {"L09"},
     "audited": {"L01"},
+    "manual": {"L01", "L02", "L03"},
+    "refused": {"L16"},
 }
-OPERATIONS = {"orders": "Query", "label": "GetItem", "export": "Scan", "queue": "Query", "watch": "Query"}
+OPERATIONS = {
+    "orders": "Query",
+    "label": "GetItem",
+    "export": "Scan",
+    "queue": "Query",
+    "watch": "Query",
+    "manual": "GetItem",
+    "refused": "PutItem",
+}
 #: Requests of each route between two profiles: what a route leaks in one request is some kB.
 #: The allocator samples 16 kB apart: of a channel's blocks (32 messages, 10 kB) every other one, of tasks fewer, and of
 #: a map's table not every one before it has some hundred entries.
 ROUNDS = {"audited": 16, "label": 24, "tenant": 3, "watch": 14, "queue": 14}
+
+
+def leaks(name: str) -> dict[str, str]:
+    """Route → function of a specimen's leaks."""
+    return {**RUST_DESK, **MORE.get(name, {})}
 
 
 @pytest.fixture(scope="module", params=["actix", "axum"])
@@ -47,7 +62,7 @@ def captures(request, moto: Moto, tmp_path_factory) -> dict[str, Path]:
         folder = tmp_path_factory.mktemp(request.param) / variant
         with (
             Service(specimen, moto) as service,
-            Asking(service.url, (*RUST_DESK, *CONTROLS), ROUNDS) as asking,
+            Asking(service.url, (*leaks(request.param), *CONTROLS), ROUNDS) as asking,
         ):
             every = round(asking.seconds_for(12), 1)
             target = f"{service.url}/debug/pprof" if variant == "leaking" else service.pid
@@ -61,17 +76,20 @@ def test_every_leak_is_found_and_its_handler_named(captures):
     assert capture.runtime == "rust" and len(capture.memory_profiles) == 4
     findings = fx.findings(captures["leaking"])
     by_function = {finding.retainer.path.rpartition("::")[2]: finding for finding in findings.at_least("low")}
-    found = {route: by_function[name].rule for route, name in RUST_DESK.items() if name in by_function}
-    wrong = {route: found.get(route) for route in RUST_DESK if found.get(route) not in RULES[route]}
+    program = "actix_leaking" if "actix" in capture.manifest["command_line"][0] else "axum_leaking"
+    desk = leaks(program.partition("_")[0])
+    found = {route: by_function[name].rule for route, name in desk.items() if name in by_function}
+    wrong = {route: found.get(route) for route in desk if found.get(route) not in RULES[route]}
     assert not wrong, f"{wrong}\n{findings}"
     controls = {"recent", "read_spending", "read_order", "main"} & set(by_function)
     assert not controls, findings
-    for route, operation in OPERATIONS.items():
-        assert by_function[RUST_DESK[route]].dynamodb.operation == operation, route
+    for route in OPERATIONS.keys() & desk.keys():
+        assert by_function[desk[route]].dynamodb.operation == OPERATIONS[route], route
+    large = {route for route, name in desk.items() if "also L17" in str(by_function[name].evidence)}
+    assert large == {"manual"} & desk.keys(), findings
     for finding in by_function.values():
         assert finding.remediation.language == "rust" and finding.growth.shape == "growing"
     # which static holds it: found in the memory, beside the service
-    program = "actix_leaking" if "actix" in capture.manifest["command_line"][0] else "axum_leaking"
     grown = {each.name: each for each in growing_statics(capture.manifest["allocations"])}
     for name in ("RESPONSES", "LABELS"):
         table = grown[f"{program}::{name}"]

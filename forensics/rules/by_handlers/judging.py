@@ -13,7 +13,8 @@ from forensics.findings import DynamoDB, Finding, Growth, Retainer, Severity
 from forensics.profiles.model import AllocationProfile
 from forensics.profiles.naming import operations_of
 from forensics.rules.by_handlers.goroutines import Waiting, waiting
-from forensics.rules.by_handlers.patterns import PATTERNS
+from forensics.rules.by_handlers.over_fetch import mostly_large, said_of
+from forensics.rules.by_handlers.patterns import PATTERNS, all_references, whole_remedy
 from forensics.rules.by_handlers.series import Held, held_by_handler, rates_by_handler
 from forensics.rules.by_handlers.signs import Sign
 from forensics.rules.by_handlers.statics import growing_statics
@@ -31,6 +32,8 @@ _DECIDES = 0.3
 _ALONE = 0.2
 #: Metadata of at least this share of the data that grew: the output was kept, and not its items.
 _WHOLE = 0.02
+#: Errors of at least this share of the metadata that grew: it is theirs.
+_REFUSALS = 0.1
 #: What grows by less than this share of all growth is a step less severe.
 _SMALL = 0.02
 
@@ -166,20 +169,30 @@ class _Judge:
         if grown[Sign.TASK] > 0:
             return "L09", [*said, "tasks that the handler began are alive and become more"]
         if data >= _DECIDES * total and data > grown[Sign.METADATA]:
-            return self._kept_data(grown, data, said)
+            return self._kept_data(grown, data, said, mostly_large(group) is not None)
         if grown[Sign.ERROR] >= _DECIDES * total:
-            return "L16", said
+            return "L16", [*said, *self._connections()]
         if grown[Sign.CACHE] >= _DECIDES * total:
             return "L15", said
         if grown[Sign.METADATA] >= _DECIDES * total:
+            # Go notes its attempts in the metadata of every answer; in Rust what was refused tells of errors that stay
+            if self.evidence.runtime == "rust" and grown[Sign.ERROR] >= _REFUSALS * grown[Sign.METADATA]:
+                return "L16", [
+                    *said,
+                    "errors hold the raw responses that they came with",
+                    *self._connections(),
+                ]
             return "L11", [*said, *self._connections()]
         if grown[Sign.MAP] >= _DECIDES * total:
             return "L03", [*said, "a map grows, and the application itself fills it"]
         return "G01", said
 
-    def _kept_data(self, grown: dict[Sign, float], data: float, said: list[str]) -> tuple[str, list[str]]:
+    def _kept_data(
+        self, grown: dict[Sign, float], data: float, said: list[str], large: bool
+    ) -> tuple[str, list[str]]:
         texts = grown[Sign.TEXT]
-        if texts > 0 and data - texts < _ALONE * texts:
+        # a large string is a block of its own and pins none
+        if texts > 0 and data - texts < _ALONE * texts and not large:
             return "L13", [
                 *said,
                 "the maps and lists that held these strings are gone; the strings' blocks are not",
@@ -214,6 +227,10 @@ class _Judge:
         waits: Waiting | None = None,
     ) -> Finding:
         pattern = PATTERNS[rule]
+        large = mostly_large(group) if shape == "growing" else None
+        if large is not None:
+            said = [*said, said_of(group, large)]
+        patterns = [pattern, *([PATTERNS["L17"]] if large is not None else [])]
         sizes = group.total()
         name = group.name or "(application not on the stack)"
         operation = group.operations.most_common(1)[0][0] if group.operations else None
@@ -227,6 +244,7 @@ class _Judge:
             "L05",
             "L10",
             "L11",
+            "L16",
         )
         return Finding(
             id="",
@@ -249,8 +267,8 @@ class _Judge:
             if data
             else None,
             evidence=self._evidence(group, sizes, said, waits),
-            remediation=pattern.remedies.get(self.evidence.runtime, next(iter(pattern.remedies.values()))),
-            references=pattern.references,
+            remediation=whole_remedy(patterns, self.evidence.runtime),
+            references=all_references(patterns),
         )
 
     def _of_goroutines(self, each: Waiting) -> Cause:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from forensics.findings import References, Remediation, Severity
@@ -21,6 +22,21 @@ class Pattern:
     severity: Severity
     references: References
     remedies: dict[str, Remediation]
+
+
+def whole_remedy(patterns: Sequence[Pattern], runtime: str) -> Remediation:
+    """How the first pattern is mended in the language of the runtime, and after it the others."""
+    remedies = [each.remedies.get(runtime, next(iter(each.remedies.values()))) for each in patterns]
+    summary = " ".join(dict.fromkeys(each.summary for each in remedies))
+    code = "\n".join(dict.fromkeys(each.code for each in remedies if each.code))
+    return Remediation(summary, code, remedies[0].language)
+
+
+def all_references(patterns: Sequence[Pattern]) -> References:
+    """The references of all of them, each once."""
+    owasp = dict.fromkeys(name for each in patterns for name in each.references.owasp)
+    cwe = dict.fromkeys(name for each in patterns for name in each.references.cwe)
+    return References(tuple(owasp), tuple(cwe))
 
 
 def _go(summary: str, code: str) -> Remediation:
@@ -251,9 +267,41 @@ func deadline(request context.Context) (context.Context, context.CancelFunc) {
 	return context.WithTimeout(request, 2*time.Second)
 }
 """),
-                "rust": _rust("Bound attempts and time, and keep the words of an error only.", """\
+                "rust": _rust("Keep the words of an error, not the SdkError: it holds the raw response, and what "
+                              "the service sent with it. Bound attempts and time.", """\
+fn words<E: aws_sdk_dynamodb::error::ProvideErrorMetadata>(error: &E) -> String {
+    error.message().unwrap_or("no answer").to_owned()
+}
+
 fn bounded() -> RetryConfig {
     RetryConfig::standard().with_max_attempts(3)
+}
+"""),
+            },
+        ),
+        Pattern(
+            "L17", "more is fetched than is used", "attribute-value", "medium",
+            References(("API4:2023", "API3:2023"), ("CWE-770", "CWE-405")),
+            {
+                "go": _go("Project the attributes that are used; the large ones then never come.", """\
+func manualTitle(ctx context.Context, client *dynamodb.Client, sku string) (*dynamodb.GetItemOutput, error) {
+	return client.GetItem(ctx, &dynamodb.GetItemInput{
+		TableName:            aws.String("Manuals"),
+		Key:                  map[string]types.AttributeValue{"sku": &types.AttributeValueMemberS{Value: sku}},
+		ProjectionExpression: aws.String("sku, title"),
+	})
+}
+"""),
+                "rust": _rust("Project the attributes that are used; the large ones then never come.", """\
+async fn manual_title(client: &Client, sku: &str) -> Result<Option<String>, aws_sdk_dynamodb::Error> {
+    let output = client
+        .get_item()
+        .table_name("Manuals")
+        .key("sku", aws_sdk_dynamodb::types::AttributeValue::S(sku.into()))
+        .projection_expression("sku, title")
+        .send()
+        .await?;
+    Ok(output.item.and_then(|item| item.get("title")?.as_s().ok().cloned()))
 }
 """),
             },

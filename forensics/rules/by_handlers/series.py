@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 
 from forensics.findings import GrowthShape
+from forensics.profiles.block_sizes import least_mean
 from forensics.profiles.diff import ERRORS
 from forensics.profiles.handlers import Run, plain_name, run_of, stack_with_rooms
 from forensics.profiles.model import AllocationProfile, Frame
 from forensics.profiles.naming import Operations, place_of
-from forensics.rules.by_handlers.signs import TRANSPORT, Sign, sign_of
+from forensics.rules.by_handlers.signs import TRANSPORT, Sign, is_value, sign_of
 
 #: Growth from the first profile to the last below this, or within the sampling error, is none.
 LEAST_BYTES = 200_000
@@ -23,6 +25,38 @@ LEAST_BYTES_OF_TWO = 1_000_000
 LEAST_SHARE = 0.05
 #: What grew in the later half of the capture by less than this share of the earlier half has found its bound.
 STILL_GROWING = 0.25
+#: An attribute of this many bytes is a document, not a field.
+LARGE = 10_000
+
+
+@dataclass(frozen=True)
+class LargeValues:
+    """Values of ``LARGE`` bytes or more on the average: their number and bytes last, and by how many bytes they grew.
+
+    ``counted`` is False where the profiles have no counts: the values are then as large as said at least.
+    """
+
+    number: float
+    bytes: float
+    grown: float
+    counted: bool
+
+
+Site = tuple[Frame, ...]
+
+
+class Told(NamedTuple):
+    """What one stack tells: whose it is, what its blocks are, the application's part, the DynamoDB operation.
+
+    ``value`` are the frames inside the application's own where they make the block of a value, () elsewhere.
+    """
+
+    name: str
+    sign: Sign
+    run: Run | None
+    operation: str | None
+    frames: Site
+    value: Site
 
 
 @dataclass
@@ -38,6 +72,7 @@ class Held:
     entries : bytes by the application's line that entered the library, "store.go:41 main.(*store).query"
     operations : bytes by DynamoDB operation
     functions : the application's functions on its stacks
+    values : (bytes, counts) of values alone, float64[2, profiles], by the site that made them and by stack
     """
 
     name: str
@@ -50,16 +85,19 @@ class Held:
     entry_frames: dict[str, Frame] = field(default_factory=dict)
     operations: Counter[str] = field(default_factory=Counter)
     functions: set[str] = field(default_factory=set)
+    values: dict[Site, dict[Site, np.ndarray]] = field(default_factory=dict)
     _heaviest: int = 0
 
     def __post_init__(self) -> None:
         self.objects = np.zeros(self.profiles, np.int64)
 
-    def add(
-        self, profile: int, sign: Sign, size: int, count: int, run: Run | None, operation: str | None
-    ) -> None:
+    def add(self, profile: int, told: Told, size: int, count: int) -> None:
         """Add one stack of one profile."""
-        self.bytes.setdefault(sign, np.zeros(self.profiles))[profile] += size
+        run, operation = told.run, told.operation
+        self.bytes.setdefault(told.sign, np.zeros(self.profiles))[profile] += size
+        if told.value:
+            stacks = self.values.setdefault(told.value, {})
+            stacks.setdefault(told.frames, np.zeros((2, self.profiles)))[:, profile] += size, count
         self.objects[profile] += count
         if run is not None:
             self.functions.update(run.functions)
@@ -84,6 +122,21 @@ class Held:
         """Bytes that came between the first and the last profile; of all signs where none is named."""
         series = self.of(*signs) if signs else self.total()
         return float(series[-1] - series[0])
+
+    def large_values(self) -> LargeValues | None:
+        """What it holds of values that are large; None where there are none, or none are known to be."""
+        number = held = grown = 0.0
+        counted = True
+        for stacks in self.values.values():
+            sizes, counts = np.array(list(stacks.values())).transpose(1, 0, 2)
+            last = float(sizes[:, -1].sum())
+            known = bool(counts.any())
+            mean = last / max(counts[:, -1].sum(), 1.0) if known else least_mean(sizes, self.period)
+            if mean >= LARGE:
+                number, held = number + last / mean, held + last
+                grown += last - float(sizes[:, 0].sum())
+                counted = counted and known
+        return LargeValues(number, held, grown, counted) if number else None
 
     def shape(self) -> GrowthShape:
         """How it moved."""
@@ -140,22 +193,13 @@ def held_by_handler(
     for number, profile in enumerate(profiles):
         sizes, counts = profile.by_stack(measure)
         for stack in np.flatnonzero(sizes):
-            group, sign, run, operation = _told(
-                groups, profile, int(stack), len(profiles), period, operations
-            )
-            group.add(number, sign, int(sizes[stack]), int(counts[stack]), run, operation)
+            told = _told(profile, int(stack), operations)
+            group = groups.setdefault(told.name, Held(told.name, len(profiles), period))
+            group.add(number, told, int(sizes[stack]), int(counts[stack]))
     return groups
 
 
-def _told(
-    groups: dict[str, Held],
-    profile: AllocationProfile,
-    stack: int,
-    profiles: int,
-    period: int,
-    operations: Operations | None,
-) -> tuple[Held, Sign, Run | None, str | None]:
-    """What one stack tells: whose it is, what its blocks are, the application's part, the DynamoDB operation."""
+def _told(profile: AllocationProfile, stack: int, operations: Operations | None) -> Told:
     frames, rooms = stack_with_rooms(profile, stack)
     run = run_of(frames, rooms)
     if run is not None:
@@ -170,4 +214,6 @@ def _told(
         # a layer of the application's own, which the SDK called: the call to DynamoDB lies outside of it
         sign, asked = Sign.LAYER, run.called_by_sdk
     place = place_of(list(frames[asked:]), rooms[asked:], operations)
-    return groups.setdefault(name, Held(name, profiles, period)), sign, run, place.operation
+    inner = run.inner if run is not None else len(frames)
+    value = frames[:inner] if is_value(frames[:inner], rooms[:inner]) else ()
+    return Told(name, sign, run, place.operation, frames, value)

@@ -44,6 +44,8 @@ _ANYWHERE: tuple[tuple[Sign, re.Pattern[str]], ...] = (
 _TEXT = re.compile(r"\(\*StringArena\)")
 _PAGINATOR = re.compile(r"\(\*(?:Query|Scan)Paginator\)|::paginator::|pagination_stream")
 _ERROR = re.compile(r"aws-sdk-go-v2/aws/retry\.|^aws_smithy_runtime::client::retries|::SdkError")
+#: Where the SDK for Rust reads an answer that is an error: the words, and what the service sent with them.
+_REFUSED = re.compile(r"::de_\w+_http_error|::parse_http_error_metadata|_json_err(?:$|::)")
 _CACHE = re.compile(
     r"smithy-go/(?:internal/)?(?:container|cache|lru)|CachePartition|identity::cache|endpointdiscovery|\(\*?lru\)"
 )
@@ -65,6 +67,8 @@ def sign_of(frames: Sequence[Frame], rooms: Sequence[Room]) -> Sign:
         if any(pattern.search(name) for name in names):
             return sign
     if any(room == Room.DESERIALISER for room in rooms):
+        if any(_REFUSED.search(name) for name in names):
+            return Sign.ERROR
         if any(_PAGINATOR.search(name) for name in names):
             return Sign.PAGE
         # a block of the arena holds keys and values alike: whoever asked first allocated it
@@ -88,6 +92,32 @@ def sign_of(frames: Sequence[Frame], rooms: Sequence[Room]) -> Sign:
         if any(_LIST.search(name) for name in names):
             return Sign.LIST
     return Sign.OTHER
+
+
+#: What makes the block of a value itself: the decoder of binaries, the copy of a string.
+_GO_VALUE = re.compile(
+    r"^encoding/base64\.\(\*Encoding\)\.|\(\*StringArena\)\.String$|^encoding/json\.unquote(?:Bytes)?$"
+)
+_RUST_VALUE = re.compile(r"base64|(?:^|::)(?:to_owned|into_owned|to_vec|to_string)(?:$|<)|unescape")
+_CONTAINER = re.compile(r"hashbrown::|grow_one|vec_deque::|btree::map")
+
+
+def is_value(frames: Sequence[Frame], rooms: Sequence[Room]) -> bool:
+    """Whether a block is a value that the deserialiser made, and no map or list that values lie in.
+
+    Parameters
+    ----------
+    frames, rooms : those inside the application's own, innermost first
+    """
+    first = next((k for k, room in enumerate(rooms) if room == Room.DESERIALISER), None)
+    if first is None:
+        return False
+    names = [frame.function for frame in frames[: first + 1]]
+    if any(_GO_VALUE.search(name) for name in names):
+        return True
+    return any(_RUST_VALUE.search(name) for name in names) and not any(
+        _CONTAINER.search(name) for name in names
+    )
 
 
 #: Frames of goroutines and functions that make a connection's own memory; no handler stands above them.

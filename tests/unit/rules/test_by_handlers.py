@@ -51,6 +51,14 @@ TEXT = go(
     f"{SMITHY}/transport/http/protocol/json.(*ShapeDeserializer).ReadString",
     f"{SDK}.(*Client).Query",
 )
+BINARY = go(
+    "encoding/base64.(*Encoding).DecodeString",
+    f"{SMITHY}/transport/http/protocol/internal/json.(*ShapeDeserializer).ReadBlob",
+    f"{SDK}/types.(*AttributeValueMemberB).Deserialize",
+    f"{SDK}.deserializeAttributeMap",
+    f"{SDK}.(*QueryOutput).Deserialize",
+    f"{SDK}.(*Client).Query",
+)
 META = go(f"{SMITHY}/middleware.(*Metadata).Set", f"{SDK}.(*Client).Query")
 RETRY = go(
     "runtime.growslice",
@@ -74,6 +82,31 @@ RUST_DATA = [
     Frame("hashbrown::raw::RawTable<T,A>::reserve_rehash", "", 0),
     Frame("aws_sdk_dynamodb::protocol_serde::shape_attribute_map::de_attribute_map", "", 0),
 ]
+RUST_BINARY = [
+    Frame("base64_simd::heap::decode_to_boxed_bytes", "/registry/src/x/base64-simd-0.8.0/src/heap.rs", 68),
+    Frame("aws_smithy_types::base64::decode", "", 0),
+    Frame("aws_smithy_json::deserialize::token::expect_blob_or_null", "", 0),
+    Frame("aws_sdk_dynamodb::protocol_serde::shape_attribute_value::de_attribute_value", "", 0),
+]
+RUST_STRING = [
+    Frame("alloc::slice::to_vec", "", 0),
+    Frame("alloc::borrow::Cow<B>::into_owned", "", 0),
+    Frame("aws_sdk_dynamodb::protocol_serde::shape_attribute_value::de_attribute_value", "", 0),
+]
+RUST_ITEM_OF_ERROR = [
+    Frame("hashbrown::raw::RawTable<T,A>::reserve_rehash", "", 0),
+    Frame("aws_sdk_dynamodb::protocol_serde::shape_attribute_map::de_attribute_map", "", 0),
+    Frame("aws_sdk_dynamodb::protocol_serde::shape_put_item::de_put_item_http_error", "", 0),
+]
+RUST_WORDS = [
+    Frame("alloc::str::to_owned", "", 0),
+    Frame("aws_smithy_types::error::metadata::Builder::custom", "", 0),
+    Frame("aws_sdk_dynamodb::protocol_serde::parse_http_error_metadata", "", 0),
+]
+RUST_HEADERS = [
+    Frame("http::header::map::HeaderMap<T>::try_reserve", "", 0),
+    Frame("aws_smithy_runtime_api::http::response::Response<B>::try_from", "", 0),
+]
 RUST_CHANNEL = [
     Frame("tokio::sync::mpsc::block::Block<T>::new", "", 0),
     Frame("tokio::sync::mpsc::unbounded::UnboundedSender<T>::send", "", 0),
@@ -90,8 +123,8 @@ RUST_MAP = [
 
 def profile(runtime, sizes, *, at, measure="live", goroutines=False):
     builder = ProfileBuilder(("live", "allocated") if measure == "both" else ("live",))
-    for frames, size in sizes:
-        values = {"live": (0, size) if goroutines else (size, max(size // 100, 1))}
+    for frames, size, *block in sizes:
+        values = {"live": (0, size) if goroutines else (size, max(size // (*block, 100)[0], 1))}
         if measure == "both":
             values["allocated"] = (size * at // 1000, 1)
         builder.add(builder.stack(builder.frame(each) for each in frames), values)
@@ -99,10 +132,13 @@ def profile(runtime, sizes, *, at, measure="live", goroutines=False):
 
 
 def evidence(growing, *, runtime="go", own=LIST, steady=(), stuck=(), text=None, measure="live"):
-    """Four profiles: each stack of ``growing`` (frames, bytes in all) grows evenly, those of ``steady`` stay."""
+    """Four profiles: each stack of ``growing`` (frames, bytes in all) grows evenly, those of ``steady`` stay.
+
+    A third figure is the mean size of its blocks; 100 bytes where there is none.
+    """
     profiles, goroutines = [], []
     for number in range(4):
-        sizes = [([*frames, *own], size * number // 3) for frames, size in growing]
+        sizes = [([*frames, *own], size * number // 3, *block) for frames, size, *block in growing]
         sizes += [([*frames, *own], size) for frames, size in steady]
         profiles.append(profile(runtime, sizes, at=1000 + 10 * number, measure=measure))
         if stuck:
@@ -128,6 +164,10 @@ RUST_CASES = [
     ("L03", [(RUST_DATA, 9_000_000), (RUST_MAP, 100_000)]),
     ("L14", [(RUST_DATA, 9_000_000), (RUST_CHANNEL, 100_000)]),
     ("L09", [(RUST_DATA, 9_000_000), (RUST_TASK, 100_000)]),
+    # errors, with the item that was in the way, and without
+    ("L16", [(RUST_ITEM_OF_ERROR, 2_000_000), (RUST_HEADERS, 400_000)]),
+    ("L16", [(RUST_WORDS, 200_000), (RUST_HEADERS, 1_000_000)]),
+    ("L11", [(RUST_HEADERS, 1_000_000)]),
 ]
 
 
@@ -184,6 +224,71 @@ def test_rust(rule, growing):
     assert (finding.rule, finding.retainer.path) == (rule, "axum_leaking::list_orders")
     assert finding.retainer.file == "src/leaking.rs" and finding.retainer.line == 80
     assert finding.remediation.language == "rust"
+
+
+@pytest.mark.parametrize(
+    ("runtime", "binary", "data", "own"), [("go", BINARY, DATA, LIST), ("rust", RUST_BINARY, RUST_DATA, RUST)]
+)
+def test_large_values_are_told_beside_the_finding(runtime, binary, data, own):
+    """L17 beside the rule that says how they are kept, with the remedy and the references of both."""
+    (finding,) = judge(evidence([(binary, 7_200_000, 24_000), (data, 2_400_000)], runtime=runtime, own=own))
+    (said,) = [line for line in finding.evidence if line.startswith("also L17: ")]
+    assert (
+        "300 values of about 23.4 KiB make up 75% of what grew" in said and "project the attributes" in said
+    )
+    main, other = PATTERNS[finding.rule], PATTERNS["L17"]
+    assert finding.rule in ("L01", "L03")
+    for pattern in (main, other):
+        assert pattern.remedies[runtime].code in finding.remediation.code
+        assert set(pattern.references.cwe) <= set(finding.references.cwe)
+    assert finding.remediation.language == runtime
+
+
+@pytest.mark.parametrize(
+    ("runtime", "growing", "own"),
+    [
+        # values of some kB, most of what grew; large ones, and little of it
+        ("go", [(BINARY, 7_200_000, 9_000), (DATA, 2_400_000)], LIST),
+        ("go", [(BINARY, 1_000_000, 24_000), (DATA, 2_400_000)], LIST),
+        # blocks of the strings' arena, and a map or list that grew large
+        ("go", [(TEXT, 9_000_000, 4_096), (DATA, 9_000_000, 200_000)], LIST),
+        ("go", [(MAP, 9_000_000, 1_000_000)], LIST),
+        ("rust", [(RUST_DATA, 9_000_000, 200_000), (RUST_STRING, 100_000)], RUST),
+    ],
+)
+def test_what_is_no_large_value(runtime, growing, own):
+    (finding,) = judge(evidence(growing, runtime=runtime, own=own))
+    assert not any("L17" in line for line in finding.evidence), finding
+    assert PATTERNS["L17"].remedies[runtime].code not in finding.remediation.code
+
+
+def test_large_strings_alone_pin_no_block():
+    (small,) = judge(evidence([(TEXT, 9_000_000, 4_096)]))
+    (large,) = judge(evidence([(TEXT, 9_000_000, 30_000)]))
+    assert (small.rule, large.rule) == ("L13", "L03")
+    assert any("also L17: 300 values" in line for line in large.evidence)
+
+
+def test_sizes_of_values_without_counts():
+    """jemalloc's pprof has bytes alone; by figures that it wrote for values of 24,000 bytes, and for short strings."""
+    figures = {
+        RUST_BINARY[0]: ([31861, 127444, 254889, 446056], [0, 31861, 127444, 254889]),
+        RUST_STRING[0]: ([16392, 16392, 16392, 32780],),
+    }
+    profiles = []
+    for number in range(4):
+        builder = ProfileBuilder(("live",), counted=False)
+        for frames in (RUST_BINARY, RUST_STRING):
+            for turn, levels in enumerate(figures[frames[0]]):
+                stack = [*frames, *RUST, Frame("tokio::runtime::task::run", "", turn)]
+                if levels[number]:
+                    builder.add(builder.stack(map(builder.frame, stack)), {"live": (levels[number], 0)})
+        origin = Origin("pprof", "rust", start=1000.0 + 10 * number, sampling_period=1 << 14)
+        profiles.append(builder.build(origin))
+    (finding,) = judge(Evidence("c", runtime="rust", profiles=profiles))
+    (said,) = [line for line in finding.evidence if line.startswith("also L17: ")]
+    assert "29 values of about 24 KiB" in said and "at least, by the weights" in said, said
+    assert "sampled, within 31%" in said, said
 
 
 def test_goroutines_are_joined_with_the_call_that_began_them():

@@ -17,26 +17,28 @@ import (
 type helpDesk struct {
 	store *store
 
-	lock     sync.Mutex
-	labels   map[string]item       // by customer and order: the shipping label that was last looked at
-	audit    []middleware.Metadata // of every call, for the auditors
-	seen     []string              // the notes that were shown
-	visits   []*store              // one for each visit, so that its calls can be told apart
-	tenants  []*dynamodb.Client    // one for each tenant that calls
-	recent   []*orderSummary       // a ring: the oldest goes
-	shared   aws.Config
+	lock    sync.Mutex
+	labels  map[string]item       // by customer and order: the shipping label that was last looked at
+	manuals map[string]item       // by product and desk: the manual that was looked at
+	audit   []middleware.Metadata // of every call, for the auditors
+	seen    []string              // the notes that were shown
+	visits  []*store              // one for each visit, so that its calls can be told apart
+	tenants []*dynamodb.Client    // one for each tenant that calls
+	recent  []*orderSummary       // a ring: the oldest goes
+	shared  aws.Config
 }
 
 const mostRecent = 64
 
 func newHelpDesk(s *store) *helpDesk {
 	cfg, _ := config.LoadDefaultConfig(context.Background())
-	return &helpDesk{store: s, labels: map[string]item{}, shared: cfg}
+	return &helpDesk{store: s, labels: map[string]item{}, manuals: map[string]item{}, shared: cfg}
 }
 
 func (h *helpDesk) register(e *echo.Echo) {
 	e.GET("/desk/:customer/label/:order", h.label)
 	e.GET("/desk/:customer/audited/:order", h.audited)
+	e.GET("/desk/:customer/manual/:sku", h.manual)
 	e.GET("/desk/:customer/notes", h.notes)
 	e.GET("/desk/:customer/visit", h.visit)
 	e.GET("/desk/:customer/tenant", h.tenant)
@@ -54,6 +56,18 @@ func (h *helpDesk) label(c echo.Context) error {
 	h.labels[c.Param("customer")+"/"+c.Param("order")+"/"+c.QueryParam("desk")] = output.Item
 	h.lock.Unlock()
 	return c.JSON(http.StatusOK, map[string]int{"attributes": len(output.Item)})
+}
+
+// manual shows which manual a product has, and keeps it for whoever looks next.
+func (h *helpDesk) manual(c echo.Context) error {
+	output, err := h.store.getManual(c.Request().Context(), c.Param("sku"), nil)
+	if err != nil {
+		return err
+	}
+	h.lock.Lock()
+	h.manuals[c.Param("sku")+"/"+c.QueryParam("desk")] = output.Item
+	h.lock.Unlock()
+	return c.JSON(http.StatusOK, map[string]string{"title": text(output.Item["title"])})
 }
 
 // audited reads an order and notes how the call went.
@@ -89,7 +103,7 @@ func (h *helpDesk) visit(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	own := &store{dynamodb.NewFromConfig(cfg, atEndpoint), h.store.orders, h.store.products}
+	own := &store{dynamodb.NewFromConfig(cfg, atEndpoint), h.store.orders, h.store.products, h.store.manuals}
 	output, err := own.latestOrders(ctx, c.Param("customer"), 1)
 	if err != nil {
 		return err
@@ -103,7 +117,7 @@ func (h *helpDesk) visit(c echo.Context) error {
 // tenant calls with a client of its own, and keeps it.
 func (h *helpDesk) tenant(c echo.Context) error {
 	client := dynamodb.NewFromConfig(h.shared, atEndpoint)
-	own := &store{client, h.store.orders, h.store.products}
+	own := &store{client, h.store.orders, h.store.products, h.store.manuals}
 	output, err := own.latestOrders(c.Request().Context(), c.Param("customer"), 1)
 	if err != nil {
 		return err

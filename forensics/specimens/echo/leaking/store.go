@@ -16,8 +16,8 @@ type item = map[string]types.AttributeValue
 
 // store makes every call to DynamoDB that the service makes.
 type store struct {
-	client           *dynamodb.Client
-	orders, products string
+	client                    *dynamodb.Client
+	orders, products, manuals string
 }
 
 func newStore(ctx context.Context) (*store, error) {
@@ -29,6 +29,7 @@ func newStore(ctx context.Context) (*store, error) {
 		client:   dynamodb.NewFromConfig(cfg, atEndpoint),
 		orders:   cmp.Or(os.Getenv("ORDERS_TABLE"), "Orders"),
 		products: cmp.Or(os.Getenv("PRODUCTS_TABLE"), "Products"),
+		manuals:  cmp.Or(os.Getenv("MANUALS_TABLE"), "Manuals"),
 	}, nil
 }
 
@@ -61,6 +62,15 @@ func (s *store) getOrder(ctx context.Context, customer, order string) (*dynamodb
 			"customer_id": &types.AttributeValueMemberS{Value: customer},
 			"order_id":    &types.AttributeValueMemberS{Value: order},
 		},
+	})
+}
+
+// getManual reads the manual of a product: these attributes of it, or all, the scanned pages with them.
+func (s *store) getManual(ctx context.Context, sku string, attributes *string) (*dynamodb.GetItemOutput, error) {
+	return s.client.GetItem(ctx, &dynamodb.GetItemInput{
+		TableName:            &s.manuals,
+		Key:                  item{"sku": &types.AttributeValueMemberS{Value: sku}},
+		ProjectionExpression: attributes,
 	})
 }
 

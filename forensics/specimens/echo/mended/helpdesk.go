@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	awsmiddleware "github.com/aws/aws-sdk-go-v2/aws/middleware"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/labstack/echo/v4"
@@ -19,6 +20,7 @@ type helpDesk struct {
 	store *store
 
 	labels  *bounded[string, item]   // by customer and order: the shipping labels that were last looked at
+	manuals *bounded[string, string] // by product and desk: the titles of the manuals that were last looked at
 	audit   *bounded[string, string] // the ids of the last calls, for the auditors
 	seen    *bounded[string, string] // the notes that were last shown
 	lock    sync.Mutex
@@ -33,16 +35,18 @@ const (
 
 func newHelpDesk(s *store) *helpDesk {
 	return &helpDesk{
-		store:  s,
-		labels: newBounded[string, item](mostRecent),
-		audit:  newBounded[string, string](mostRecent),
-		seen:   newBounded[string, string](mostRecent),
+		store:   s,
+		labels:  newBounded[string, item](mostRecent),
+		manuals: newBounded[string, string](mostRecent),
+		audit:   newBounded[string, string](mostRecent),
+		seen:    newBounded[string, string](mostRecent),
 	}
 }
 
 func (h *helpDesk) register(e *echo.Echo) {
 	e.GET("/desk/:customer/label/:order", h.label)
 	e.GET("/desk/:customer/audited/:order", h.audited)
+	e.GET("/desk/:customer/manual/:sku", h.manual)
 	e.GET("/desk/:customer/notes", h.notes)
 	e.GET("/desk/:customer/visit", h.visit)
 	e.GET("/desk/:customer/tenant", h.tenant)
@@ -62,6 +66,17 @@ func (h *helpDesk) label(c echo.Context) error {
 		h.labels.put(c.Param("customer")+"/"+c.Param("order")+"/"+c.QueryParam("desk"), kept)
 	}
 	return c.JSON(http.StatusOK, map[string]int{"attributes": len(output.Item)})
+}
+
+// manual shows which manual a product has: its title is all that is fetched, and kept for a while.
+func (h *helpDesk) manual(c echo.Context) error {
+	output, err := h.store.getManual(c.Request().Context(), c.Param("sku"), aws.String("title"))
+	if err != nil {
+		return err
+	}
+	title := strings.Clone(text(output.Item["title"]))
+	h.manuals.put(c.Param("sku")+"/"+c.QueryParam("desk"), title)
+	return c.JSON(http.StatusOK, map[string]string{"title": title})
 }
 
 // audited reads an order and notes how the call went.

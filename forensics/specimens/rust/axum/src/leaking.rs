@@ -5,6 +5,8 @@ use std::sync::{Arc, LazyLock, Mutex, OnceLock};
 use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::error::SdkError;
+use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::operation::query::QueryOutput;
 use axum::Json;
 use axum::Router;
@@ -12,7 +14,7 @@ use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use axum::routing::get;
 use orders::journal::KeepsBodies;
-use orders::models::{Summary, number};
+use orders::models::{Summary, number, text};
 use orders::store::{Store, config};
 use orders::{Item, profiling};
 use serde::Deserialize;
@@ -25,6 +27,10 @@ const MOST_RECENT: usize = 64;
 static RESPONSES: LazyLock<Mutex<HashMap<String, QueryOutput>>> = LazyLock::new(Default::default);
 /// By customer, order and desk: the order whose label was looked at.
 static LABELS: LazyLock<Mutex<HashMap<String, Item>>> = LazyLock::new(Default::default);
+/// By product and desk: the manual that was looked at.
+static MANUALS: LazyLock<Mutex<HashMap<String, Item>>> = LazyLock::new(Default::default);
+/// Why orders were refused.
+static REFUSALS: Mutex<Vec<SdkError<PutItemError>>> = Mutex::new(Vec::new());
 /// What was exported so far.
 static EXPORTED: Mutex<Vec<Item>> = Mutex::new(Vec::new());
 /// One for each tenant that calls.
@@ -109,6 +115,22 @@ async fn label(
     Ok(Json(json!({ "attributes": attributes })))
 }
 
+async fn manual(State(app): App, Path((_, sku)): Path<(String, String)>, Query(asked): Query<Question>) -> Answer {
+    let output = app.store.get_manual(&sku, None).await.map_err(failed)?;
+    let item = output.item.unwrap_or_default();
+    let title = text(item.get("title"));
+    let key = format!("{sku}/{}", asked.desk.unwrap_or_default());
+    MANUALS.lock().unwrap().insert(key, item);
+    Ok(Json(json!({ "title": title })))
+}
+
+async fn refused(State(app): App, Path((customer, order)): Path<(String, String)>) -> Answer {
+    let placed = app.store.place_order(&customer, &order).await;
+    let mut refusals = REFUSALS.lock().unwrap();
+    refusals.extend(placed.err());
+    Ok(Json(json!({ "refused": refusals.len() })))
+}
+
 async fn queue(State(app): App, Path(customer): Path<String>) -> Answer {
     let output = app
         .store
@@ -189,12 +211,7 @@ async fn main() -> Result<(), orders::Error> {
         .all_products()
         .await?
         .iter()
-        .map(|item| {
-            (
-                orders::models::text(item.get("sku")),
-                orders::models::text(item.get("title")),
-            )
-        })
+        .map(|item| (text(item.get("sku")), text(item.get("title"))))
         .collect();
     let (sender, receiver) = unbounded_channel();
     let _ = ARCHIVE.set(sender);
@@ -205,6 +222,8 @@ async fn main() -> Result<(), orders::Error> {
         .route("/customers/{customer}/spending", get(read_spending))
         .route("/reports/export/{warehouse}", get(export))
         .route("/desk/{customer}/label/{order}", get(label))
+        .route("/desk/{customer}/manual/{sku}", get(manual))
+        .route("/desk/{customer}/refused/{order}", get(refused))
         .route("/desk/{customer}/queue", get(queue))
         .route("/desk/{customer}/tenant", get(tenant))
         .route("/desk/{customer}/watch", get(watch))

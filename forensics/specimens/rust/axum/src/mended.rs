@@ -6,6 +6,7 @@ use std::sync::{Arc, LazyLock, Mutex, OnceLock};
 use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::error::ProvideErrorMetadata;
 use axum::Json;
 use axum::Router;
 use axum::extract::{Path, Query, State};
@@ -13,7 +14,7 @@ use axum::http::StatusCode;
 use axum::routing::get;
 use orders::bounded::Bounded;
 use orders::journal::KeepsLines;
-use orders::models::{Summary, number};
+use orders::models::{Summary, number, text};
 use orders::profiling;
 use orders::store::{Store, config};
 use serde::Deserialize;
@@ -28,6 +29,10 @@ static ANSWERS: LazyLock<Mutex<Bounded<String, Vec<Summary>>>> =
     LazyLock::new(|| Mutex::new(Bounded::new(MOST_RECENT)));
 /// By customer, order and desk: the labels that were last looked at.
 static LABELS: LazyLock<Mutex<Bounded<String, Vec<u8>>>> = LazyLock::new(|| Mutex::new(Bounded::new(MOST_RECENT)));
+/// By product and desk: the titles of the manuals that were last looked at.
+static MANUALS: LazyLock<Mutex<Bounded<String, String>>> = LazyLock::new(|| Mutex::new(Bounded::new(MOST_RECENT)));
+/// Why the last orders were refused, in words: the error itself holds the raw response and the order that was there.
+static REFUSALS: Mutex<VecDeque<String>> = Mutex::new(VecDeque::new());
 /// How many orders were exported so far.
 static EXPORTED: AtomicUsize = AtomicUsize::new(0);
 /// What waits to be archived: so many summaries at most.
@@ -110,6 +115,26 @@ async fn label(
     Ok(Json(json!({ "attributes": item.len() })))
 }
 
+async fn manual(State(app): App, Path((_, sku)): Path<(String, String)>, Query(asked): Query<Question>) -> Answer {
+    let output = app.store.get_manual(&sku, Some("title")).await.map_err(failed)?;
+    let title = output.item().map(|item| text(item.get("title"))).unwrap_or_default();
+    let key = format!("{sku}/{}", asked.desk.unwrap_or_default());
+    MANUALS.lock().unwrap().put(key, title.clone());
+    Ok(Json(json!({ "title": title })))
+}
+
+async fn refused(State(app): App, Path((customer, order)): Path<(String, String)>) -> Answer {
+    let placed = app.store.place_order(&customer, &order).await;
+    let mut refusals = REFUSALS.lock().unwrap();
+    if let Err(error) = placed {
+        refusals.push_back(error.message().unwrap_or("no answer").into());
+    }
+    if refusals.len() > MOST_RECENT {
+        refusals.pop_front();
+    }
+    Ok(Json(json!({ "refused": refusals.len() })))
+}
+
 async fn queue(State(app): App, Path(customer): Path<String>) -> Answer {
     let output = app
         .store
@@ -183,12 +208,7 @@ async fn main() -> Result<(), orders::Error> {
         .all_products()
         .await?
         .iter()
-        .map(|item| {
-            (
-                orders::models::text(item.get("sku")),
-                orders::models::text(item.get("title")),
-            )
-        })
+        .map(|item| (text(item.get("sku")), text(item.get("title"))))
         .collect();
     let (sender, receiver) = channel(MOST_RECENT);
     let _ = ARCHIVE.set(sender);
@@ -199,6 +219,8 @@ async fn main() -> Result<(), orders::Error> {
         .route("/customers/{customer}/spending", get(read_spending))
         .route("/reports/export/{warehouse}", get(export))
         .route("/desk/{customer}/label/{order}", get(label))
+        .route("/desk/{customer}/manual/{sku}", get(manual))
+        .route("/desk/{customer}/refused/{order}", get(refused))
         .route("/desk/{customer}/queue", get(queue))
         .route("/desk/{customer}/tenant", get(tenant))
         .route("/desk/{customer}/watch", get(watch))

@@ -4,10 +4,12 @@ use std::env;
 
 use aws_credential_types::Credentials;
 use aws_sdk_dynamodb::config::{BehaviorVersion, Region};
+use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::operation::get_item::GetItemOutput;
+use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::operation::query::QueryOutput;
 use aws_sdk_dynamodb::operation::scan::ScanOutput;
-use aws_sdk_dynamodb::types::AttributeValue;
+use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailure};
 use aws_sdk_dynamodb::{Client, Config};
 
 use crate::{Error, Item};
@@ -17,6 +19,7 @@ pub struct Store {
     client: Client,
     orders: String,
     products: String,
+    manuals: String,
 }
 
 /// How DynamoDB is reached, from the environment.
@@ -48,6 +51,7 @@ impl Store {
             client,
             orders: env::var("ORDERS_TABLE").unwrap_or_else(|_| "Orders".into()),
             products: env::var("PRODUCTS_TABLE").unwrap_or_else(|_| "Products".into()),
+            manuals: env::var("MANUALS_TABLE").unwrap_or_else(|_| "Manuals".into()),
         }
     }
 
@@ -113,6 +117,33 @@ impl Store {
             .await
             .transpose()?
             .unwrap_or_else(|| ScanOutput::builder().build()))
+    }
+
+    /// Takes an order where there is none of its number yet; the error brings the one that is there.
+    pub async fn place_order(&self, customer: &str, order: &str) -> Result<(), SdkError<PutItemError>> {
+        self.client
+            .put_item()
+            .table_name(&self.orders)
+            .item("customer_id", AttributeValue::S(customer.into()))
+            .item("order_id", AttributeValue::S(order.into()))
+            .condition_expression("attribute_not_exists(order_id)")
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+            .send()
+            .await?;
+        Ok(())
+    }
+
+    /// The manual of a product: these attributes of it, or all, the scanned pages with them.
+    pub async fn get_manual(&self, sku: &str, attributes: Option<&str>) -> Result<GetItemOutput, Error> {
+        let output = self
+            .client
+            .get_item()
+            .table_name(&self.manuals)
+            .key("sku", AttributeValue::S(sku.into()))
+            .set_projection_expression(attributes.map(Into::into))
+            .send()
+            .await?;
+        Ok(output)
     }
 
     /// All products: some dozen, read once at start.
