@@ -68,6 +68,9 @@ RETRY = go(
 CONFIG = go("github.com/aws/aws-sdk-go-v2/config.LoadDefaultConfig")
 CLIENT = go(f"{SDK}.New", f"{SDK}.NewFromConfig")
 PAGE = [*DATA, *go(f"{SDK}.(*QueryPaginator).NextPage")]
+CREDENTIALS = go(
+    "container/list.(*List).PushFront", "github.com/aws/smithy-go/container/private/cache/lru.(*lru).Put"
+)
 MAP = go("runtime.mapassign_faststr")
 RUST = [
     Frame("orders::store::Store::query_orders::{{closure}}", "orders/src/store.rs", 60),
@@ -115,6 +118,10 @@ RUST_TASK = [
     Frame("tokio::runtime::task::core::Cell<T,S>::new", "", 0),
     Frame("tokio::task::spawn::spawn", "", 0),
 ]
+RUST_IDENTITIES = [
+    Frame("hashbrown::raw::RawTable<T,A>::reserve_rehash", "", 0),
+    Frame("aws_smithy_runtime::client::identity::cache::lazy::CachePartitions::partition", "", 0),
+]
 RUST_MAP = [
     Frame("hashbrown::raw::RawTable<T,A>::reserve_rehash", "", 0),
     Frame("std::collections::hash::map::HashMap<K,V,S>::insert", "", 0),
@@ -155,11 +162,13 @@ GO_CASES = [
     ("L05", [(CONFIG, 9_000_000), (CLIENT, 100_000)]),
     ("L11", [(META, 900_000)]),
     ("L13", [(TEXT, 900_000)]),
+    ("L15", [(CREDENTIALS, 900_000)]),
     ("L16", [(RETRY, 900_000)]),
     ("L03", [(MAP, 900_000)]),
     ("G01", [(go("strings.Clone"), 900_000)]),
 ]
 RUST_CASES = [
+    ("L15", [(RUST_IDENTITIES, 900_000)]),
     ("L01", [(RUST_DATA, 9_000_000)]),
     ("L03", [(RUST_DATA, 9_000_000), (RUST_MAP, 100_000)]),
     ("L14", [(RUST_DATA, 9_000_000), (RUST_CHANNEL, 100_000)]),
