@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from typing import Any
 
-CUSTOMERS, ORDERS_EACH, DOCUMENTS, SESSIONS, MANUALS = 200, 12, 60, 100, 10
+CUSTOMERS, ORDERS_EACH, DOCUMENTS, SESSIONS, GUIDES = 200, 12, 60, 100, 10
 
 
 def seed(client: Any) -> None:
@@ -28,9 +28,9 @@ def seed(client: Any) -> None:
 
 
 def add(client: Any, *names: str) -> None:
-    """Make and fill some of these tables beside what is there already: ``Sessions``, ``Manuals``."""
+    """Make and fill some of these tables beside what is there already: ``Sessions``, ``Guides``."""
     letters = random.Random(20260101)
-    makers = {"Sessions": ("session_id", _session, SESSIONS), "Manuals": ("manual_id", _manual, MANUALS)}
+    makers = {"Sessions": ("session_id", _session, SESSIONS), "Guides": ("guide_id", _guide, GUIDES)}
     for name in names:
         key, make, count = makers[name]
         _table(client, name, key)
@@ -108,9 +108,9 @@ def _document(number: int, letters: random.Random) -> dict[str, Any]:
     }
 
 
-def _manual(number: int, letters: random.Random) -> dict[str, Any]:
+def _guide(number: int, letters: random.Random) -> dict[str, Any]:
     return {
-        "manual_id": {"S": f"m{number}"},
+        "guide_id": {"S": f"m{number}"},
         "title": {"S": _text(letters, 30)},
         "body": {"S": _text(letters, 20_000)},
         "drawing": {"B": letters.randbytes(12_000)},

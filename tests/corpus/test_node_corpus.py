@@ -85,8 +85,8 @@ def test_there_are_enough_of_both():
 
 @pytest.fixture(scope="module")
 def tables(moto):
-    """The session's DynamoDB, and in it also sessions with tokens, and manuals with long texts."""
-    add(moto.client("dynamodb"), "Sessions", "Manuals")
+    """The session's DynamoDB, and in it also sessions with tokens, and guides with long texts."""
+    add(moto.client("dynamodb"), "Sessions", "Guides")
     return moto
 
 

@@ -1,10 +1,10 @@
-// Whole manuals are fetched and kept where only the title is ever used.
+// Whole guides are fetched and kept where only the title is ever used.
 // rule: L02
-// holder: over_fetch.js · manuals
+// holder: over_fetch.js · guides
 // retainer: module-variable
 // kind: item
 // operation: GetItem
-// table: Manuals
+// table: Guides
 // evidence: also L17: more is fetched than is used
 'use strict';
 const { DynamoDBClient, GetItemCommand } = require('@aws-sdk/client-dynamodb');
@@ -13,14 +13,14 @@ const express = require('express');
 const app = express();
 const client = new DynamoDBClient({ endpoint: process.env.DYNAMODB_ENDPOINT });
 
-const manuals = [];
+const guides = [];
 
 app.get('/orders/:customer', async (request, response) => {
   const { Item } = await client.send(new GetItemCommand({
-    TableName: 'Manuals',
-    Key: { manual_id: { S: `m${manuals.length % 10}` } },
+    TableName: 'Guides',
+    Key: { guide_id: { S: `m${guides.length % 10}` } },
   }));
-  manuals.push(Item);
+  guides.push(Item);
   response.json({ title: Item.title.S });
 });
 app.get('/health', (request, response) => response.json({}));
