@@ -25,6 +25,8 @@ LEAST_BYTES_OF_TWO = 1_000_000
 LEAST_SHARE = 0.05
 #: What grew in the later half of the capture by less than this share of the earlier half has found its bound.
 STILL_GROWING = 0.25
+#: What grew before the last profile by less than this share of all may be what calls in flight hold at that moment.
+GREW_BEFORE = 0.1
 #: An attribute of this many bytes is a document, not a field.
 LARGE = 10_000
 
@@ -42,7 +44,12 @@ class LargeValues:
     counted: bool
 
 
-Site = tuple[Frame, ...]
+Site = tuple[tuple[str, int], ...]
+
+
+def site_of(frames: Sequence[Frame]) -> Site:
+    """Frames by file and line: addr2line calls one and the same inlined function now this, now that."""
+    return tuple((frame.file, frame.line) if frame.file else (frame.function, 0) for frame in frames)
 
 
 class Told(NamedTuple):
@@ -144,7 +151,7 @@ class Held:
 
 
 def shape_of(sizes: np.ndarray, period: int) -> GrowthShape:
-    """Growing, plateau or shrinking; growing only beyond the sampling error and until the last profile.
+    """Growing, plateau or shrinking; growing only beyond the sampling error, until the last profile and before it.
 
     A sample stands for a Poisson number of periods, so that the variance of bytes is bytes times period. What is live
     in two profiles is the same samples in both and adds no error to their difference; only where the series falls
@@ -167,6 +174,8 @@ def shape_of(sizes: np.ndarray, period: int) -> GrowthShape:
         halfway = float(np.interp(middle, np.arange(len(sizes)), sizes))
         if sizes[-1] - halfway < STILL_GROWING * (halfway - sizes[0]):
             return "plateau"
+        if sizes[-2] - sizes[0] < GREW_BEFORE * change:
+            return "unknown"
     return "growing"
 
 
@@ -216,4 +225,4 @@ def _told(profile: AllocationProfile, stack: int, operations: Operations | None)
     place = place_of(list(frames[asked:]), rooms[asked:], operations)
     inner = run.inner if run is not None else len(frames)
     value = frames[:inner] if is_value(frames[:inner], rooms[:inner]) else ()
-    return Told(name, sign, run, place.operation, frames, value)
+    return Told(name, sign, run, place.operation, site_of(frames), site_of(value))

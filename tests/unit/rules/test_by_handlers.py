@@ -348,6 +348,10 @@ def test_stacks_that_end_early_come_with_advice():
         ([5e6, 7e6, 4e6, 6e6], 524288, "plateau"),
         ([0, 1e5], 0, "plateau"),
         ([5e6], 0, "unknown"),
+        # calls in flight at the last profile, or a leak that has just begun
+        ([0, 0, 0, 3e5], 16384, "unknown"),
+        ([1e6, 1e6, 5e6], 0, "unknown"),
+        ([0, 1e5, 3e5], 0, "growing"),
     ],
 )
 def test_shapes(sizes, period, shape):
