@@ -97,8 +97,9 @@ reset_signals(void)
 
    Niceness alone makes it wait: since Linux 6.6 a thread keeps the core to the end of its slice, whoever wakes up, and
    is looked at again only at the next tick of the clock, up to 4 ms later, even where another core is idle. Since 6.12
-   one with a shorter slice takes over at once where it is behind; the longest slice there is makes that anyone. In a
-   batch the child itself never takes over from another. Older kernels pay no regard to the slice. */
+   one with a shorter slice takes over at once where it is behind; the kernel's own are shorter than ours, and ours is
+   no longer than a tick, after which whoever waits is looked at anyhow. In a batch the child itself never takes over
+   from another. Older kernels pay no regard to the slice. */
 static void
 yield_to_whoever_wakes_up(void)
 {
