@@ -58,7 +58,8 @@ def capture(
         endpoint that one of its listening sockets serves
     to : the folder to make; by default ``capture-PID-TIME`` in the working directory
     snapshots : how many object graphs to take, or profiles where there is no graph; with ``when`` at most so many
-    every : seconds from the start of one snapshot to the next; by default 5, or spread over ``watch``
+    every : seconds from the end of one snapshot to the start of the next, so that the service always serves so long in
+        between, however long a snapshot takes; by default 5, or ``watch`` divided among them
     watch : sample the process's counters for so many seconds at least
     allocations : record allocations with memray inside the process for so many seconds; of a Go service, what its
         endpoint says was allocated in so many whole seconds

@@ -25,6 +25,7 @@ import errno
 import hashlib
 import json
 import os
+import shlex
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -72,6 +73,12 @@ SNAPSHOT_SCHEMAS: dict[str, pa.Schema] = {
     ),
     "code": pa.schema(
         [("object", pa.int32()), ("qualname", pa.string()), ("file", pa.string()), ("first_line", pa.int32())]
+    ),
+}
+#: Tables that a snapshot has only where they have rows; captures made before there were such tables are whole too.
+EXTRA_SCHEMAS: dict[str, pa.Schema] = {
+    "unused": pa.schema(
+        [("reference", pa.int64()), ("function", pa.string()), ("file", pa.string()), ("line", pa.int32())]
     ),
 }
 
@@ -184,7 +191,7 @@ class Bundle:
 
         Raises
         ------
-        BundleError : no capture there, a newer format, a file that is missing or altered.
+        BundleError : no capture there, a newer format, a file that is missing, altered or closed to this user.
         """
         path = Path(folder)
         try:
@@ -192,6 +199,8 @@ class Bundle:
             version = int(manifest["format_version"])
         except (FileNotFoundError, NotADirectoryError):
             raise _no_capture(path) from None
+        except PermissionError:
+            raise _closed(path / MANIFEST) from None
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise BundleError(
                 f"{path / MANIFEST} cannot be read as a manifest: {error}.",
@@ -207,7 +216,10 @@ class Bundle:
             )
         bundle = cls(path, manifest)
         if check:
-            bundle.check()
+            try:
+                bundle.check()
+            except PermissionError as error:
+                raise _closed(Path(error.filename or path)) from None
         return bundle
 
     def check(self) -> None:
@@ -286,6 +298,36 @@ def _checksums(file: Path) -> dict[str, str]:
 def _fits(file: Path, noted: Mapping[str, Any]) -> bool:
     """Whether a file is what the manifest noted of it."""
     return bool(xxh3(file) == noted["xxh3"] if "xxh3" in noted else sha256(file) == noted["sha256"])
+
+
+def _closed(file: Path) -> BundleError:
+    """Whose the file is that we may not read, and how one comes to read it."""
+    from forensics.capture.rights import user_name
+
+    whose = file
+    while (owner := _owner(whose)) is None and whose != whose.parent:
+        whose = whose.parent  # what lies in a closed folder tells nothing
+    name = "another user" if owner is None else user_name(owner)
+    if owner == os.geteuid():
+        advice = (
+            f"It is {name}'s own: give the permission back with `chmod u+rwX -R {shlex.quote(str(whose))}`."
+        )
+    else:
+        advice = (
+            f"Read it as {name}, or let {name} or root give you the folder: `chown -R` (captures are 0600)."
+        )
+    return BundleError(
+        f"{file} may not be read by {user_name(os.geteuid())}; it belongs to {name}.",
+        advice=advice,
+        path=str(file),
+    )
+
+
+def _owner(path: Path) -> int | None:
+    try:
+        return path.stat().st_uid
+    except OSError:
+        return None
 
 
 def _no_capture(path: Path) -> BundleError:

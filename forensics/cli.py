@@ -18,10 +18,11 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from typer.core import TyperCommand
 
 import forensics as fx
 from forensics.capture.yielding import yielding
-from forensics.errors import ForensicsError
+from forensics.errors import ForensicsError, is_interrupt
 from forensics.findings import SEVERITIES
 from forensics.tables import fold_lines
 
@@ -63,7 +64,9 @@ def main() -> None:
             highlight=False,
         )
         sys.exit(3)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, SystemError) as error:
+        if not is_interrupt(error):
+            raise
         _err.print("interrupted")
         sys.exit(130)
     except BrokenPipeError:
@@ -100,7 +103,7 @@ def capture(
     to: Annotated[Path | None, typer.Option("--to", help="Folder to make; default capture-PID-TIME.")] = None,
     snapshots: Annotated[int, typer.Option(min=0, help="How many object graphs, or profiles, to take.")] = 1,
     every: Annotated[
-        float, typer.Option(min=0.0, metavar="SECONDS", help="From one snapshot to the next.")
+        float, typer.Option(min=0.0, metavar="SECONDS", help="From the end of one snapshot to the next.")
     ] = 5.0,
     watch: Annotated[
         float, typer.Option(min=0.0, metavar="SECONDS", help="Sample the process's counters for so long.")
@@ -156,8 +159,6 @@ def capture(
         return
     if chains:
         _err.print(_safe(_foretold(fx.plan(target, snapshots=snapshots))), highlight=False, markup=False)
-    # Before numpy is imported, whose threads would spin beside the service for a while; none of ours needs them.
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     with yielding():
         with _progress() as progress:
             folders = fx.capture(
@@ -182,10 +183,25 @@ def capture(
             _say(fx.open(folder), as_json)
 
 
-@app.command("import")
+class _ListingLoaders(TyperCommand):
+    """Its help ends with the kinds of files that are registered; they are asked for only when it is shown."""
+
+    def format_epilog(self, ctx: Any, formatter: Any) -> None:
+        from forensics.formats.registry import loaders
+
+        with formatter.section("Kinds of files"):
+            formatter.write_dl(
+                [(each.name, f"{each.writes} ({', '.join(each.suffixes)})") for each in loaders()]
+            )
+
+
+@app.command("import", cls=_ListingLoaders)
 def import_(
     files: Annotated[
-        list[Path], typer.Argument(metavar="FILE…", help="memray, pprof, dhat, jemalloc, heapprofile.")
+        list[Path],
+        typer.Argument(
+            metavar="FILE…", help="Files of the kinds below, told by their content.", show_default=False
+        ),
     ],
     to: Annotated[Path, typer.Option("--to", help="Folder to make.")],
     as_json: AsJson = False,
@@ -282,15 +298,23 @@ def verify(
 @app.command()
 def report(
     capture: CaptureFolder,
-    out: Annotated[Path | None, typer.Option("-o", "--out", help="File to write.")] = None,
+    out: Annotated[
+        Path | None, typer.Option("-o", "--out", help="File to write; - is standard output.")
+    ] = None,
     format: Annotated[
         str | None, typer.Option(help="html, md, json or sarif; default by the file's suffix.")
     ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace a file that is no report of ours.")] = False,
 ) -> None:
     """Write the findings report."""
     suffix = out.suffix.lstrip(".") if out is not None else ""
     chosen = format or {"markdown": "md", "htm": "html"}.get(suffix, suffix) or "html"
-    _print(str(fx.report(capture, out, chosen)))
+    if out == Path("-"):
+        from forensics.report import render
+
+        sys.stdout.write(render(fx.open(capture), chosen).rstrip("\n") + "\n")
+        return
+    _print(str(fx.report(capture, out, chosen, force=force)))
 
 
 @app.command()
@@ -310,17 +334,30 @@ def lab(
         Path | None, typer.Argument(metavar="[CAPTURE]", help="The capture the notebooks open.")
     ] = None,
 ) -> None:
-    """JupyterLab on the investigation notebooks, the capture chosen."""
-    fx.lab(capture)
+    """JupyterLab on the investigation notebooks, the capture chosen.
+
+    The notebooks are copied into ./forensics-notebooks; one that you changed there is never overwritten.
+    """
+    status = fx.lab(capture)
+    if status:
+        raise ForensicsError(
+            f"JupyterLab ended with an error (exit status {status}).",
+            advice="What it said last is above; the copied notebooks are in ./forensics-notebooks.",
+            status=status,
+        )
 
 
 @app.callback(invoke_without_command=True)
-def _version(
+def _before(
+    context: typer.Context,
     version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False,
 ) -> None:
     if version:
         _print(f"forensics {fx.__version__}")
         raise typer.Exit()
+    if context.invoked_subcommand != "lab":  # its notebooks are not ours alone
+        # Before numpy is imported, whose threads would spin beside the service for a while; none of ours needs them.
+        os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 
 def _foretold(plan: Any) -> str:

@@ -29,7 +29,7 @@ from rich.text import Text
 import forensics as fx
 from forensics import units
 from forensics.errors import BundleError
-from forensics.findings import Finding, Findings
+from forensics.findings import Finding, Findings, growth_text
 from forensics.specimens.load import Load, LoadResult
 from forensics.specimens.moto import Moto
 from forensics.specimens.orders import seed_tables
@@ -170,15 +170,13 @@ def _first(findings: Findings) -> Finding:
 
 
 def _tell_finding(finding: Finding, load: LoadResult, console: Console) -> None:
-    growth = finding.growth
-    rate = f", {units.size(growth.bytes_per_second)}/s" if growth.bytes_per_second else ""
     source = finding.dynamodb
     rows = [
         ("held by", f"{finding.retainer.path} ({finding.retainer.kind})"),
         ("in", f"{finding.retainer.file}:{finding.retainer.line}"),
         ("fetched by", f"{source.operation} on table {source.table}" if source else "no DynamoDB call"),
         ("retained", f"{units.size(finding.retained_bytes)}{units.in_elements(finding.objects)}"),
-        ("growth", f"{growth.shape}{rate}"),
+        ("growth", growth_text(finding.growth)),
         ("what to do", finding.remediation.summary),
         ("load", str(load)),
     ]

@@ -51,3 +51,11 @@ class GraphError(ForensicsError):
 
 class QueryError(ForensicsError):
     """An SQL query that cannot be run or is not allowed."""
+
+
+def is_interrupt(error: BaseException) -> bool:
+    """Whether a person's Ctrl-C lies behind it: where that reaches compiled code, it comes out as a ``SystemError``."""
+    cause: BaseException | None = error
+    while isinstance(cause, SystemError):
+        cause = cause.__cause__
+    return isinstance(cause, KeyboardInterrupt)

@@ -46,6 +46,10 @@ class Growth:
     seconds_to_limit: float | None = None
 
 
+#: What the service makes itself; no call fetched it.
+MADE_HERE = ("client", "session", "paginator")
+
+
 @dataclass(frozen=True)
 class DynamoDB:
     """Which DynamoDB data is held and which call fetched it; ``None`` only where nothing tells."""
@@ -121,20 +125,20 @@ class Finding:
         if self.retainer.also_held_by:
             lines.append(f"    also by    {', '.join(self.retainer.also_held_by)}")
         if self.dynamodb is not None:
-            call = (
-                " of ".join(part for part in (self.dynamodb.operation, self.dynamodb.table) if part)
-                or "unknown call"
-            )
+            call = " of ".join(part for part in (self.dynamodb.operation, self.dynamodb.table) if part)
+            if not call and self.dynamodb.kind not in MADE_HERE:
+                call = "unknown call"
             # an allocation stack tells what, and not how many
             many = (
                 f"{self.dynamodb.count:,} x {self.dynamodb.kind}"
                 if self.dynamodb.count
                 else self.dynamodb.kind
             )
-            lines.append(f"    holds      {many}, fetched by {call}")
-        lines.append(
-            f"    retains    {self.retained_bytes / 2**20:,.2f} MiB{units.in_elements(self.objects)}"
-        )
+            lines.append(f"    holds      {many}" + (f", fetched by {call}" if call else ""))
+        if self.retained_bytes or self.objects is not None:
+            lines.append(
+                f"    retains    {self.retained_bytes / 2**20:,.2f} MiB{units.in_elements(self.objects)}"
+            )
         lines.append(f"    growth     {growth_text(growth)}")
         lines.extend(f"    evidence   {line}" for line in self.evidence)
         if self.remediation.summary:
@@ -172,12 +176,12 @@ class Finding:
 
 
 def growth_text(growth: Growth) -> str:
-    """A growth in words: shape, KiB a second, time to the limit."""
+    """A growth in words: shape, bytes a minute, time to the limit."""
     said: str = growth.shape
     if growth.bytes_per_second:
-        said += f", {growth.bytes_per_second / 2**10:,.1f} KiB/s"
+        said += f", {units.rate(growth.bytes_per_second)}"
     if growth.seconds_to_limit is not None:
-        said += f", memory limit in {growth.seconds_to_limit / 3600:,.1f} h"
+        said += f", memory limit in {units.duration(growth.seconds_to_limit)}"
     return said
 
 
@@ -188,6 +192,8 @@ class Findings:
     capture: str
     snapshots: int
     findings: tuple[Finding, ...] = ()
+    #: what the ``snapshots`` are: "snapshot", or "profile" where the capture has no object graph
+    judged_by: str = "snapshot"
 
     def __len__(self) -> int:
         return len(self.findings)
@@ -200,7 +206,8 @@ class Findings:
 
     def __str__(self) -> str:
         if not self.findings:
-            return f"No findings in {self.capture} ({self.snapshots} snapshots)."
+            plural = "" if self.snapshots == 1 else "s"
+            return f"No findings in {self.capture} ({self.snapshots} {self.judged_by}{plural})."
         return "\n\n".join(finding.to_text() for finding in self)
 
     def __repr__(self) -> str:

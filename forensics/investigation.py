@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from forensics import units
 from forensics.bundle import Bundle
-from forensics.errors import BundleError
+from forensics.errors import BundleError, ForensicsError
 from forensics.findings import Findings
 
 if TYPE_CHECKING:
@@ -169,10 +169,12 @@ class Capture:
 
     @cached_property
     def growth(self) -> GrowthVerdict | None:
-        """What the process's resident set over time says; None where it was not sampled."""
+        """What the process's resident set over time says, beside the snapshots; None where it was not sampled."""
         from forensics.growth import judge_process
 
-        return judge_process(self.process)
+        judged = judge_process(self.process)
+        counts = [int(entry["objects"]) for entry in self.manifest.get("snapshots", []) if "objects" in entry]
+        return judged and judged.beside(counts)
 
     @property
     def profile_times(self) -> list[float]:
@@ -230,17 +232,20 @@ class Capture:
 
     def diff(self, between: tuple[int, int] | None = None) -> HeapDiff | ProfileDiff:
         """What grew over all snapshots, or between two of them; of profiles where there is no object graph."""
+        from forensics.heap.course import told
         from forensics.heap.diff import diff as heap_diff
 
         if not len(self.snapshots) and len(self.memory_profiles) > 1:
             from forensics.profiles.diff import diff as profile_diff
 
-            first, last = between or (0, -1)
-            moments = [self.memory_profiles[self._of_profiles(each)] for each in (first, last)]
-            return profile_diff(*moments, measure="live")
+            moments = _in_order([self._of_profiles(each) for each in between or (0, -1)])
+            return profile_diff(*(self.memory_profiles[each] for each in moments), measure="live")
         self._need_snapshots(2)
-        chosen = range(len(self.snapshots)) if between is None else [self._position(i) for i in between]
-        return heap_diff([self.snapshots[i] for i in chosen], times=[self.times[i] for i in chosen])
+        chosen: Sequence[int] = range(len(self.snapshots))
+        if between is not None:
+            chosen = _in_order([self._position(i) for i in between])
+        graphs = [self.snapshots[i] for i in chosen]
+        return told(heap_diff(graphs, times=[self.times[i] for i in chosen]), graphs)
 
     def chains(self, snapshot: int = -1, *, to: str | None = None) -> ReferenceChains:
         """The merged reference chains from roots to DynamoDB objects, or to those of one kind only."""
@@ -257,11 +262,13 @@ class Capture:
         self._need_snapshots(1)
         return self.snapshots[self._position(snapshot)].sql(query)
 
-    def report(self, out: str | os.PathLike[str] | None = None, format: str = "html") -> Path:
-        """Write the report; returns its path."""
+    def report(
+        self, out: str | os.PathLike[str] | None = None, format: str = "html", *, force: bool = False
+    ) -> Path:
+        """Write the report; returns its path. A file that is no report of ours is replaced with ``force`` only."""
         from forensics.report import write_report
 
-        return write_report(self, out, format)
+        return write_report(self, out, format, force=force)
 
     def investigate(self) -> Any:
         """Series, two moments, diff, holder, chain and finding, in one notebook cell."""
@@ -290,11 +297,11 @@ class Capture:
             yield "command", command if len(command) <= 100 else command[:99] + "…"
         for number, entry in enumerate(manifest.get("snapshots", [])):
             pause = entry.get("pause_seconds")
-            cost = f", paused {pause * 1000:.1f} ms" if pause is not None else ""
+            cost = f", paused {units.pause(pause)}" if pause is not None else ""
             size = f"{entry['objects']:,} objects, {entry['references']:,} references"
             yield f"snapshot {number}", f"{size} ({entry.get('walker')} walker{cost})"
         if self.growth is not None:
-            yield "growth", self.growth.headline
+            yield "growth", f"of the resident set: {self.growth.headline}"
         if self.census is not None:
             from forensics.census import lines
 
@@ -326,7 +333,8 @@ class Capture:
     def highlights(self, limit: int = 10) -> Iterator[tuple[str, Any]]:
         """(title, result) of what stands out in the last snapshot: types, holders, DynamoDB objects.
 
-        Each result has a text and an HTML form and ``to_pandas()``.
+        Then, where there are any, the captured variables that no living function uses. Each result has a text and an
+        HTML form and ``to_pandas()``.
         """
         if not len(self.snapshots):
             yield from self._highlights_of_profiles(limit)
@@ -336,6 +344,9 @@ class Capture:
         yield "types", dataclasses.replace(census, rows=census.rows[:limit])
         yield "holders", graph.holders(limit=limit)
         yield "dynamodb", self.recognised
+        unused = graph.unused_variables()
+        if len(unused):
+            yield "unused", dataclasses.replace(unused, rows=unused.rows[:limit])
 
     def _highlights_of_profiles(self, limit: int) -> Iterator[tuple[str, Any]]:
         from forensics.profiles.naming import operations_of
@@ -385,6 +396,11 @@ class Capture:
             ) from None
 
     def _need_snapshots(self, count: int) -> None:
+        if not len(self.snapshots) and (self.allocations or self.references is not None):
+            raise BundleError(
+                f"{self.folder} holds allocation profiles and no object graph, which this needs.",
+                advice=self._instead_of_snapshots(),
+            )
         if len(self.snapshots) < count:
             raise BundleError(
                 f"{self.folder} has {len(self.snapshots)} snapshot{'' if len(self.snapshots) == 1 else 's'}; "
@@ -392,12 +408,38 @@ class Capture:
                 advice=f"Take the capture again with --snapshots {max(count, 3)}.",
             )
 
+    def _instead_of_snapshots(self) -> str:
+        """Which verbs answer for a capture without an object graph, and how to come by one."""
+        verbs = ["show", "findings", "verify", "report"]
+        verbs += (
+            ["diff"] if len(self.memory_profiles) > 1 else ["diff CAPTURE OTHER"] * bool(self.memory_profiles)
+        )
+        verbs += ["chains"] if self.references is not None else []
+        said = f"It is told by: {', '.join(f'forensics {verb}' for verb in verbs)}."
+        if self.runtime in ("python", "node"):
+            return f"{said} For an object graph capture the running process with --snapshots 3."
+        if self.runtime == "go" and self.references is None:
+            return f"{said} For chains capture the running process with --chains, which asks grf."
+        return said
+
 
 _VALUES_SAID = {
     "masked": "masked: lengths, character classes and keyed hashes only",
     "full": "FULL: this capture holds the values of the service's data",
     "none": "none taken",
 }
+
+
+def _in_order(moments: Sequence[int]) -> Sequence[int]:
+    """The moments of ``between``, the earlier first; BundleError where they are not."""
+    first, last = moments
+    if first >= last:
+        found = "the same moment twice" if first == last else "the later one first"
+        raise BundleError(
+            f"--between {first} {last} is {found}: nothing can have grown.",
+            advice="Give the earlier one first: --between 0 1, or --between 0 -1 for the first and the last.",
+        )
+    return moments
 
 
 def _snapshot_names(bundle: Bundle) -> list[str]:
@@ -426,9 +468,15 @@ def diff(
     between: tuple[int, int] | None = None,
 ) -> HeapDiff | ProfileDiff:
     """What grew in a capture, or from the last snapshot of one capture to the last of another."""
+    if other is not None and between is not None:
+        raise ForensicsError(
+            "A second capture and --between were given: --between chooses two snapshots of one capture.",
+            advice="Leave out one of them; of two captures the last snapshots are compared.",
+        )
     opened = open_capture(capture)
     if other is None:
         return opened.diff(between)
+    from forensics.heap.course import told
     from forensics.heap.diff import diff as heap_diff
 
     second = open_capture(other)
@@ -440,7 +488,8 @@ def diff(
         )
     opened._need_snapshots(1)
     second._need_snapshots(1)
-    return heap_diff([opened.snapshots[-1], second.snapshots[-1]], times=[opened.times[-1], second.times[-1]])
+    graphs = [opened.snapshots[-1], second.snapshots[-1]]
+    return told(heap_diff(graphs, times=[opened.times[-1], second.times[-1]]), graphs)
 
 
 def chains(
@@ -463,10 +512,17 @@ def verify(before: str | os.PathLike[str] | Capture, after: str | os.PathLike[st
 
 
 def report(
-    capture: str | os.PathLike[str] | Capture, out: str | os.PathLike[str] | None = None, format: str = "html"
+    capture: str | os.PathLike[str] | Capture,
+    out: str | os.PathLike[str] | None = None,
+    format: str = "html",
+    *,
+    force: bool = False,
 ) -> Path:
-    """Write the findings report (html, md, json or sarif); returns its path."""
-    return open_capture(capture).report(out, format)
+    """Write the findings report (html, md, json or sarif); returns its path.
+
+    An earlier report is replaced; another file with ``force`` only.
+    """
+    return open_capture(capture).report(out, format, force=force)
 
 
 def sql(capture: str | os.PathLike[str] | Capture, query: str, snapshot: int = -1) -> pd.DataFrame:

@@ -6,11 +6,15 @@ neither looks for news nor for updates.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
+import threading
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -71,12 +75,28 @@ def lab(
     for name in bench.kept:
         print(f"{name} was changed by you and is left as it is.", flush=True)
     print(f"Notebooks in {bench.folder}; Ctrl-C ends JupyterLab.", flush=True)
+    if os.geteuid() == 0:
+        print("JupyterLab runs as root (--allow-root): on 127.0.0.1 only, behind its token.", flush=True)
     process = subprocess.Popen(command(bench.folder, port, browser), env=environment(bench.folder, chosen))
-    while True:
-        try:
-            return process.wait()
-        except KeyboardInterrupt:  # JupyterLab has the same Ctrl-C and asks or ends by itself
-            continue
+    with _ending(process):
+        while True:
+            try:
+                return process.wait()
+            except KeyboardInterrupt:  # JupyterLab has the same Ctrl-C and asks or ends by itself
+                continue
+
+
+@contextlib.contextmanager
+def _ending(process: subprocess.Popen[bytes]) -> Iterator[None]:
+    """Meanwhile SIGTERM ends ``process``; only the main thread may ask for signals, elsewhere nothing changes."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, lambda *_: process.terminate())
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def prepare(folder: str | os.PathLike[str]) -> Workbench:
@@ -127,6 +147,8 @@ def command(folder: Path, port: int, browser: bool) -> list[str]:
         "--LabApp.news_url=",
         "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
         "--LabApp.extension_manager=readonly",
+        # A capture of root's is root's to open; nobody else reaches the server without its token.
+        *(["--allow-root"] if os.geteuid() == 0 else []),
     ]
 
 

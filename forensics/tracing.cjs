@@ -7,13 +7,15 @@
  *     client.middlewareStack.use(require('./dynamodb-tracing.cjs'));       // CommonJS
  *     import tracing from './dynamodb-tracing.cjs';                        // ES modules
  *
- * Every response is tagged with operation, tables, index, call site and time. Tags are the values of one WeakMap whose
- * keys are the response, its metadata and its items: nothing is kept alive, no response looks different, and a tag goes
- * with the last of them. A heap snapshot shows the pairs, so `forensics capture` says of all that is still here which
- * line fetched it. Beside the tags themselves there are at most LIMIT call sites and LIMIT texts. Nothing is needed but
- * Node 18 or newer; what goes wrong in here never reaches the service.
+ * Every response is tagged with operation, tables, index, call site, Express' route and time. Tags are the values of one
+ * WeakMap whose keys are the response, its metadata and its items: nothing is kept alive, no response looks different,
+ * and a tag goes with the last of them. A heap snapshot shows the pairs, so `forensics capture` says of all that is
+ * still here which line fetched it. Beside the tags themselves there are at most LIMIT call sites and LIMIT texts.
+ * Nothing is needed but Node 18 or newer; what goes wrong in here never reaches the service.
  */
 
+const { AsyncLocalStorage } = require('node:async_hooks');
+const { channel } = require('node:diagnostics_channel');
 const { fileURLToPath } = require('node:url');
 
 /** Call sites and texts that are remembered at most, each. */
@@ -35,10 +37,11 @@ class ForensicsSite {
 
 /** What is known of one response. It refers to nothing of the response but its request id. */
 class ForensicsTag {
-  constructor({ operation, tables, index, site }, requestId) {
+  constructor({ operation, tables, index, context, site }, requestId) {
     this.operation = operation;
     this.tables = tables;
     this.index = index;
+    this.context = context;
     this.requestId = flat(requestId);
     this.time = String(Date.now());
     this.site = site;
@@ -49,6 +52,16 @@ const tags = new WeakMap();
 const sites = new Map();
 const texts = new Map();
 const NOWHERE = new ForensicsSite('', '', '');
+
+/*
+ * The HTTP request that is being served, by a weak reference: a promise that never settles keeps what is stored here.
+ * From Node 24 on this costs nothing; before, a microsecond for each promise of the service, so it has to be asked for.
+ */
+const serving = new AsyncLocalStorage();
+const started = channel('http.server.request.start');
+if (Number.parseInt(process.versions.node, 10) >= 24 || process.env.FORENSICS_ROUTES) {
+  started.subscribe(({ request }) => serving.enterWith(new WeakRef(request)));
+}
 
 function remember(cache, key, value) {
   // The first key is the oldest.
@@ -107,12 +120,23 @@ function callSite() {
   return NOWHERE;
 }
 
+/** `GET /orders/:id`, as Express has it while it serves a request; nothing where no route of its is at work. */
+function route() {
+  const request = serving.getStore()?.deref();
+  const path = request?.route?.path;
+  if (typeof path !== 'string') return '';
+  // Where a router is mounted is known by the address alone: what may be a value in it is left out.
+  const base = String(request.baseUrl ?? '').replace(/\/(?=[^/]*\d)[^/]+/g, '/…');
+  return named(`${request.method} ${base}${path}`);
+}
+
 /** What has to be noted before the call: afterwards the caller is no longer on the stack. */
 function begun(input, context) {
   return {
     operation: named(String(context.commandName ?? '').replace(/Command$/, '')),
     tables: named([...collectTables(input, new Set())].join(',')),
     index: named(input?.IndexName ?? ''),
+    context: route(),
     site: callSite(),
   };
 }

@@ -16,14 +16,15 @@ def size(n_bytes: float | None) -> str:
     """``812 bytes``, ``12.4 KiB``, ``3.20 MiB``, ``1.25 GiB``."""
     if n_bytes is None or math.isnan(n_bytes):
         return "unknown"
-    sign, value = ("−" if n_bytes < 0 else ""), abs(float(n_bytes))
+    value = abs(float(n_bytes))
+    sign = "−" if n_bytes < 0 and value >= 0.5 else ""
     if value < 1024:
         return f"{sign}{value:.0f} bytes"
     for unit in ("KiB", "MiB", "GiB"):
         value /= 1024
         if value < 1024 or unit == "GiB":
             break
-    return f"{sign}{value:.3g} {unit}" if value < 1000 else f"{sign}{value:,.0f} {unit}"
+    return f"{sign}{value:.3g} {unit}" if value < 999.5 else f"{sign}{value:,.0f} {unit}"
 
 
 def count(number: float, noun: str, plural: str | None = None) -> str:
@@ -52,6 +53,11 @@ def duration(seconds: float | None) -> str:
     if hours < 48:
         return f"{hours} h {minutes} min" if minutes else f"{hours} h"
     return f"{hours // 24:,} days"
+
+
+def pause(seconds: float) -> str:
+    """``3.2 ms``, ``1.4 s``: for how long a service answered nobody."""
+    return f"{seconds * 1000:.1f} ms" if seconds < 1 else duration(seconds)
 
 
 def rate(bytes_per_second: float | None) -> str:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 
 from forensics import tables, units
+from forensics.activity import idled
+from forensics.errors import BundleError
 from forensics.escape import html_text
 from forensics.findings import Finding
 from forensics.rules.engine import judge
@@ -179,8 +181,18 @@ def verify(before: Evidence, after: Evidence) -> Verification:
     """Compare a capture from before the fix with one from after it.
 
     Each finding above ``info`` of ``before`` is a cause. It is looked for in ``after`` by its retainer's path (or,
-    where that moved, by its file and name). A leak that only ``after`` has is a cause too, and not fixed.
+    where that moved, by its file and name). A leak that only ``after`` has is a cause too, and not fixed. Nothing
+    counts as fixed where the service had nothing to do while it was captured (``forensics.activity``).
+
+    Raises
+    ------
+    BundleError : the captures are of processes of different runtimes.
     """
+    if before.runtime != after.runtime:
+        raise BundleError(
+            f"{before.name} is a capture of {before.runtime}, {after.name} one of {after.runtime}.",
+            advice="Compare two captures of one service, from before the fix and from after it.",
+        )
     seen_before, seen_after = suspects(before), suspects(after)
     was = [finding for finding in judge(before, seen=seen_before) if finding.severity != "info"]
     now = [finding for finding in judge(after, seen=seen_after) if finding.severity != "info"]
@@ -190,6 +202,9 @@ def verify(before: Evidence, after: Evidence) -> Verification:
         compared = verify_profiles.compare(before, after, was, now)
         return Verification(before.name, after.name, tuple(compared), tuple(_advice(before, after, compared)))
     causes = [_cause(finding, before, after, seen_before, seen_after, now) for finding in was]
+    why = idled(before, after)
+    if why is not None:
+        causes = [_untold(cause, why) for cause in causes]
     known = {cause.path for cause in causes}
     causes += [_new(finding, after, seen_after) for finding in now if finding.retainer.path not in known]
     return Verification(before.name, after.name, tuple(causes), tuple(_advice(before, after, causes)))
@@ -237,6 +252,11 @@ def _cause(
         finding.retainer.file,
         finding.retainer.line,
     )
+
+
+def _untold(cause: Cause, why: str) -> Cause:
+    """A cause of which nothing is known after all, whatever it looked like: but for what is there still."""
+    return cause if cause.verdict == "not fixed" else replace(cause, verdict="cannot tell", reason=why)
 
 
 def _new(finding: Finding, after: Evidence, seen: Sequence[Suspect]) -> Cause:

@@ -24,6 +24,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from forensics import arrow
+from forensics.capture import rights
 from forensics.capture.cgroup import memory_group
 from forensics.capture.table import duration, html_table, size, text_table
 from forensics.errors import ForensicsError, TargetError
@@ -62,11 +63,13 @@ class Sample:
     malloc_free: int | None
     python_blocks: int | None  # given out by the interpreter's own allocator, 512 bytes each at most
     requests: int | None = None  # served since the service began, where a counter was given
+    cpu_seconds: float | None = None  # processor time of all threads since the process began
 
 
+_SECONDS = ("time", "cpu_seconds")
 #: the columns of ``process.parquet``
 SCHEMA = pa.schema(
-    [(field.name, pa.float64() if field.name == "time" else pa.int64()) for field in fields(Sample)]
+    [(field.name, pa.float64() if field.name in _SECONDS else pa.int64()) for field in fields(Sample)]
 )
 
 
@@ -124,7 +127,7 @@ class Series:
             values = [getattr(sample, field.name) for sample in self.samples]
             known = [value for value in values if value is not None]
             if known:
-                shown = size if field.name in _SIZES else str
+                shown = size if field.name in _SIZES else duration if field.name in _SECONDS else str
                 rows.append(
                     [field.name, *(shown(each) for each in (known[0], known[-1], min(known), max(known)))]
                 )
@@ -165,6 +168,7 @@ def sample(pid: int, link: AgentLink | None = None, requests: RequestCounter | N
                 sockets_other=other,
                 **_from_agent(link),
                 requests=requests.now() if requests is not None else None,
+                cpu_seconds=sum(process.cpu_times()[:2]),
             )
     except (psutil.NoSuchProcess, FileNotFoundError, ProcessLookupError):
         raise TargetError(
@@ -172,7 +176,7 @@ def sample(pid: int, link: AgentLink | None = None, requests: RequestCounter | N
         ) from None
     except (psutil.AccessDenied, PermissionError):
         raise TargetError(
-            f"The counters of process {pid} may not be read.", advice="Run as its user or as root.", pid=pid
+            f"The counters of process {pid} may not be read.", advice=rights.advice(), pid=pid
         ) from None
 
 

@@ -43,7 +43,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-from forensics.capture import safety, stub
+from forensics.capture import rights, safety, stub
 from forensics.capture.exclusive import exclusive
 from forensics.capture.memory import ProcessMemory
 from forensics.capture.precedence import give_precedence
@@ -133,7 +133,7 @@ def inject(pid: int, script: Callable[[int], str], *, patience: float = 10.0) ->
     if isinstance(result, PermissionError):
         raise TargetError(
             f"Process {pid} may not be traced from here: {result}.",
-            advice="Run as the same user or as root; `forensics targets` says what closes each way.",
+            advice=f"{rights.advice()} `forensics targets` says what closes each way.",
             pid=pid,
         ) from result
     raise result

@@ -1,4 +1,4 @@
-"""When to take what: at even times, when a trigger says so, and watching afterwards; the same for every runtime."""
+"""When to take what: at even distances, when a trigger says so, and watching afterwards; for every runtime alike."""
 
 from __future__ import annotations
 
@@ -56,6 +56,7 @@ class Pace:
 
     def __init__(self, progress: Progress = no_progress) -> None:
         self.began = time.monotonic()
+        self._taken: float | None = None  # when the last one was taken
         self._progress = progress
 
     def left(self, moment: float) -> float:
@@ -68,11 +69,24 @@ class Pace:
             self._progress(stage, moment - left, moment)
             time.sleep(min(left, _SAY_EVERY))
 
+    def taken(self) -> None:
+        """Say that what ``evenly`` called for is taken: for a caller that does more before it asks for the next."""
+        self._taken = time.monotonic() - self.began
+
     def evenly(self, count: int, every: float) -> Iterator[int]:
-        """0, 1 … ``count`` - 1, the first at once, each further one when its time has come."""
+        """0, 1 … ``count`` - 1, the first at once, each further one ``every`` seconds after the last one was taken.
+
+        That is when the caller says ``taken()``, or else asks for the next. The distance is counted from the end and
+        not from a clock of its own: snapshots that take longer than ``every`` would else follow each other at once,
+        and what grows by what is served in between would seem to stand still.
+        """
         for number in range(count):
-            self.until(number * every)
+            if self._taken is not None:
+                self.until(self._taken + every)
+            self._taken = None
             yield number
+            if self._taken is None:
+                self.taken()
 
     def when_triggered(self, trigger: Trigger, watching: Watching, seconds: float) -> Iterator[str]:
         """The reason, each time that ``trigger`` asks for a snapshot; until it is finished or ``seconds`` are over.

@@ -176,8 +176,8 @@ def plan(
 
 
 def _node_plan(found: Target, via: str, snapshots: int, to: Path) -> Plan:
-    """The plan for a Node process. How much of its memory is V8's heap is not known before its inspector is asked."""
-    foretold = node_cost.foretell(guard.memory_of(found.pid).anonymous)
+    """The plan for a Node process; how much of V8's heap is in use is known once its inspector is asked."""
+    foretold = node_cost.foretell(node_cost.heap_of(found.pid))
     room = guard.room_for(found.pid)
     pause, extra = foretold.pause_seconds, foretold.extra_bytes
     cost = guard.Cost(foretold.nodes, pause, pause, extra, extra, foretold.disk_bytes)

@@ -46,6 +46,16 @@ def why_closed(pid: int) -> str | None:
     return None if tracer == "0" else f"process {tracer} traces it already"
 
 
+def advice() -> str:
+    """What to do where a process is closed to us; root is not told to become root."""
+    if os.geteuid() != 0:
+        return "Run as its user or as root."
+    inside = "let the service `import forensics.agent`, which needs no rights of ours"
+    if not has_ptrace_capability():
+        return f"We are root without CAP_SYS_PTRACE: start this container with it (--cap-add SYS_PTRACE), or {inside}."
+    return f"We are root already, and root of this container or sandbox is not enough: run on its host, or {inside}."
+
+
 def _what_forbids(pid: int) -> str:
     facts = status(pid)
     ours, theirs = os.geteuid(), {int(word) for word in facts["Uid"].split()[:3]}

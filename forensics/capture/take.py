@@ -28,7 +28,7 @@ from forensics.capture.pacing import Pace, Progress, Trigger, no_progress
 from forensics.capture.request_counter import RequestCounter
 from forensics.capture.snapshot import write_snapshot
 from forensics.capture.targets import inspect
-from forensics.errors import CaptureError, ForensicsError, TargetError
+from forensics.errors import CaptureError, ForensicsError, TargetError, is_interrupt
 
 VALUES = ("masked", "full", "none")
 #: Seconds that a recording of allocations waits for each snapshot beyond its time.
@@ -37,7 +37,7 @@ SNAPSHOT_PATIENCE = 30.0
 
 @dataclass(frozen=True)
 class Order:
-    """What to capture of a process; times in seconds."""
+    """What to capture of a process; times in seconds, ``every`` from the end of a snapshot to the next one's start."""
 
     snapshots: int = 1
     every: float = 5.0
@@ -285,6 +285,8 @@ def leave_what_is_whole(bundle: Bundle, error: BaseException) -> None:
         return
     done = len(bundle.manifest["snapshots"])
     reason = error.message if isinstance(error, ForensicsError) else type(error).__name__
+    if is_interrupt(error):
+        reason = KeyboardInterrupt.__name__
     bundle.update(cut_short=reason)
     if isinstance(error, ForensicsError):
         readable = f"{done} whole snapshot{'s' if done > 1 else ''} can be read in {bundle.folder}."

@@ -44,6 +44,7 @@ _ROOM_BEFORE_THE_NEXT = 0.5
 class ProfileOrder:
     """What to take from an endpoint; times in seconds. ``pid`` is the process behind it, where that is known.
 
+    ``every`` lies between the end of one profile and the beginning of the next.
     ``requests`` is the service's counter of requests, read while that process is watched.
     ``chains``: walk the references with grf at the end, for which the process stands still.
     ``allocations``: note what is allocated for so long, after the last profile; Go alone can say.
@@ -96,8 +97,9 @@ class _Taking:
                 pace = Pace(self.order.progress)
                 for number in pace.evenly(self.order.profiles, self.order.every):
                     self._take(number)
+                    pace.taken()
                     if number + 1 < self.order.profiles:
-                        self._take_rates(pace.left((number + 1) * self.order.every) - _ROOM_BEFORE_THE_NEXT)
+                        self._take_rates(self.order.every - _ROOM_BEFORE_THE_NEXT)
                 self._take_rates(self.order.allocations)
                 pace.until(self.order.watch, "watching")
                 if self.order.chains and self.order.pid is not None:

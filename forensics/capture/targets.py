@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, Any, overload
 
 import psutil
 
-from forensics.capture import endpoint, guard, rights, ways
+from forensics.capture import command, endpoint, guard, rights, ways
 from forensics.capture.node import cost as node_cost
 from forensics.capture.node.cost import SnapshotCost
 from forensics.capture.runtimes import Runtime, runtime_of
 from forensics.capture.table import duration, html_table, size, text_table
 from forensics.capture.ways import Way
 from forensics.errors import TargetError
+from forensics.tables import fold_lines, terminal_width
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -30,6 +31,10 @@ OTHER_RUNTIMES = {
     "rust": "`forensics capture PID` asks the sockets it listens on for a profile; or `forensics import` of a jemalloc "
     "or dhat profile",
 }
+#: … in the few words that a table has room for; the sentences stand below it
+_OTHERS_IN_SHORT = {"go": "serves no pprof", "rust": "pprof, if served"}
+#: A terminal of fewer columns has no room for what a snapshot would cost, which ``--dry-run`` foretells too.
+_WIDE = 120
 #: command lines that make a process of Python's own, not a worker
 _HELPERS = (
     "multiprocessing.resource_tracker",
@@ -59,6 +64,12 @@ class Target:
     workers: tuple[int, ...] = ()  # its children of the same program
     master: int | None = None  # the process whose worker it is
     endpoint: str | None = None  # URL of its pprof endpoint, where it serves an index of it (Go)
+    ports: tuple[int, ...] = ()  # the TCP ports it listens on
+
+    @property
+    def command(self) -> str:
+        """The command line in short: module, script or binary with its arguments; what looks like a secret masked."""
+        return command.in_short(self.command_line, self.name)
 
     @property
     def open_ways(self) -> tuple[str, ...]:
@@ -83,9 +94,16 @@ class Target:
             return ", ".join(self.open_ways)
         return "closed: " + "; ".join(f"{way.name}: {way.reason}" for way in self.ways if way.name != "gdb")
 
+    @property
+    def how_in_short(self) -> str:
+        """The same in few words."""
+        short = None if self.endpoint else _OTHERS_IN_SHORT.get(self.runtime)
+        return short or self.how
+
     def to_dict(self) -> dict[str, Any]:
         """Plain values, as JSON needs them."""
-        return {**dataclasses.asdict(self), "open_ways": list(self.open_ways), "role": self.role}
+        derived = {"open_ways": list(self.open_ways), "role": self.role, "command": self.command}
+        return {**dataclasses.asdict(self), **derived}
 
 
 @dataclass(frozen=True)
@@ -110,14 +128,18 @@ class Targets(Sequence[Target]):
 
     def __str__(self) -> str:
         if not self.items:
-            return "Nothing that runs here can be captured." + self._hidden_words()
+            return "\n".join(["Nothing that runs here can be captured.", *self._notes()])
         right = frozenset({"PID", "RSS", "uptime", "pause", "extra"})
-        return text_table(_COLUMNS, self._rows(), right=right) + self._hidden_words()
+        narrow = (terminal_width() or _WIDE) < _WIDE
+        shown = [k for k, name in enumerate(_COLUMNS) if not (narrow and name in ("pause", "extra"))]
+        rows = [[row[k] for k in shown] for row in self._rows()]
+        table = text_table([_COLUMNS[k] for k in shown], rows, right=right)
+        return "\n".join([table, *map(fold_lines, self._notes())])
 
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
-        return html_table(_COLUMNS, self._rows(), caption=f"{len(self)} targets.{self._hidden_words()}")
+        return html_table(_COLUMNS, self._rows(), caption=" ".join([f"{len(self)} targets.", *self._notes()]))
 
     def to_pandas(self) -> pd.DataFrame:
         """One row for each target; ``closed`` says what closes each closed way."""
@@ -134,6 +156,7 @@ class Targets(Sequence[Target]):
             *(field.name for field in dataclasses.fields(Target)),
             "open_ways",
             "role",
+            "command",
             "closed",
             "how",
         ]
@@ -147,25 +170,28 @@ class Targets(Sequence[Target]):
         return [
             [
                 str(target.pid),
-                target.name,
+                f"{target.command}; {target.role}" if target.role else target.command,
+                ", ".join(map(str, target.ports)),
                 f"{target.runtime} {target.version}",
                 size(target.rss),
                 duration(target.uptime),
-                target.role,
-                target.how,
+                target.how_in_short,
                 "" if target.pause_seconds is None else duration(target.pause_seconds),
                 "" if target.extra_bytes is None else size(target.extra_bytes),
             ]
             for target in self.items
         ]
 
-    def _hidden_words(self) -> str:
-        if not self.hidden:
-            return ""
-        return f"\n{self.hidden} processes of other users may not be looked at; root may."
+    def _notes(self) -> list[str]:
+        """What stands below the table."""
+        spoken = {target.runtime for target in self.items if target.how_in_short != target.how}
+        notes = [f"{runtime.capitalize()}: {OTHER_RUNTIMES[runtime]}." for runtime in sorted(spoken)]
+        if self.hidden:
+            notes.append(f"{self.hidden} processes of other users may not be looked at; root may.")
+        return notes
 
 
-_COLUMNS = ("PID", "name", "runtime", "RSS", "uptime", "role", "ways in", "pause", "extra")
+_COLUMNS = ("PID", "command", "ports", "runtime", "RSS", "uptime", "ways in", "pause", "extra")
 
 
 def targets() -> Targets:
@@ -231,8 +257,8 @@ def look_at(pid: int) -> Target:
         ) from None
     except (psutil.AccessDenied, PermissionError):
         raise TargetError(
-            f"Process {pid} ({_name(pid)}) is not ours: {rights.why_closed(pid) or 'it may not be looked at'}.",
-            advice="Run as its user or as root.",
+            f"Process {pid} ({_name(pid)}) is closed to us: {rights.why_closed(pid) or 'it may not be looked at'}.",
+            advice=rights.advice(),
             pid=pid,
         ) from None
     return dataclasses.replace(target, workers=tuple(child.pid for child in workers_of(pid)))
@@ -273,7 +299,7 @@ def _target(process: psutil.Process, runtime: Runtime) -> Target:
         if runtime.name == "python":
             cost = guard.foretell(memory, native=True)
         elif runtime.name == "node":
-            cost = node_cost.foretell(memory.anonymous)
+            cost = node_cost.foretell(node_cost.heap_of(pid))
         return Target(
             pid=pid,
             parent=process.ppid(),
@@ -289,6 +315,7 @@ def _target(process: psutil.Process, runtime: Runtime) -> Target:
             ways=ways.ways_into(pid, runtime),
             pause_seconds=cost.pause_seconds if cost else None,
             extra_bytes=cost.extra_bytes if cost else None,
+            ports=tuple(sorted({port for _, port in endpoint.listening(pid)})),
         )
 
 

@@ -18,7 +18,7 @@ _STORED = "forensics.dynamodb.code"
 #: Not the program's own: installed packages, the standard library, what has no file, our own agent.
 _FOREIGN = re.compile(
     r"[/\\](site|dist)-packages[/\\]|[/\\]lib[/\\]python3[^/\\]*[/\\]|^<|[/\\]forensics[/\\](agent|tracing\.py)"
-    r"|[/\\]_?forensics_agent[/\\]"
+    r"|[/\\]_?forensics_agent[/\\]|[/\\]node_modules[/\\]|^node:"
 )
 #: Files of ours that a service may be written in all the same.
 _OURS = re.compile(r"[/\\]forensics[/\\]specimens[/\\]")

@@ -14,6 +14,7 @@ from forensics.dynamodb.ownership import Group, Ownership, groups, namespaces, o
 from forensics.dynamodb.recognise import DynamoObjects, recognise
 from forensics.dynamodb.rooms import Room, room_of
 from forensics.dynamodb.vocabulary import Kind
+from forensics.heap.captured import SAID, is_unused
 from forensics.heap.graph import HeapGraph
 
 _NOUN = {
@@ -116,6 +117,8 @@ def _label(graph: HeapGraph, own: Ownership, level: np.ndarray) -> str:
         return "[…]" if len(level) > 1 else f"[{text}]"
     if kind == EdgeKind.LOCAL:
         return f"local {text}"
+    if kind == EdgeKind.CLOSURE and is_unused(graph, own.parent_edges[level]).all():
+        return f"{text} ({SAID})"
     return text if text not in ("__dict__", "cell_contents") else ""
 
 

@@ -35,7 +35,10 @@ SDK_KINDS = (Kind.CLIENT, Kind.RESOURCE, Kind.TABLE, Kind.SESSION, Kind.HTTP_SES
 
 
 #: Fewer of these are nothing; a class's own table of fields has the names of an item's attributes too.
-_LEAST = {Kind.METADATA: 10, Kind.REQUEST: 10, Kind.ATTRIBUTE_VALUE: 10, Kind.PAGINATOR: 10, Kind.COPY: 3}
+_LEAST = {
+    **dict.fromkeys((Kind.METADATA, Kind.REQUEST, Kind.ATTRIBUTE_VALUE, Kind.PAGINATOR), 10),
+    **dict.fromkeys((Kind.COPY, Kind.BINARY), 3),
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -188,6 +191,24 @@ def _own(graph: HeapGraph, found: DynamoObjects) -> Ownership:
     unreachable = np.ones(len(parents), np.bool_)
     unreachable[order] = False
     return Ownership(parents, edges, signatures, inside, inside_sdk, unreachable)
+
+
+def closure_of(graph: HeapGraph, members: np.ndarray) -> tuple[int, str] | None:
+    """The scope and the variable by which V8's contexts hold ``members``, where each has a context of its own.
+
+    Returns the object id of the ``scope_info`` that the contexts share and the variable's name; None for anything
+    else: one holder of all of them, several functions or variables.
+    """
+    own, info = ownership(graph), graph.slot_labels().get("scope_info")
+    contexts, edges = own.parents[members], own.parent_edges[members]
+    if info is None or len(np.unique(contexts)) < 2 or (edges < 0).any():
+        return None
+    names = np.unique(graph.labels[edges])
+    if (graph.kinds[edges] != EdgeKind.CLOSURE).any() or len(names) != 1 or names[0] < 0:
+        return None
+    slots = np.flatnonzero((graph.kinds == EdgeKind.SLOT) & np.isin(graph.labels, info))
+    scopes = np.unique(graph.targets[slots[np.isin(graph.sources_of(slots), contexts)]])
+    return (int(scopes[0]), str(graph.strings[int(names[0])].as_py())) if len(scopes) == 1 else None
 
 
 def _scopes(graph: HeapGraph) -> np.ndarray:

@@ -65,6 +65,9 @@ class Kind(enum.IntEnum):
     DECIMAL = 20
 
 
+#: What the SDK makes for itself, as against what the service read.
+SDK_OBJECTS = (Kind.CLIENT, Kind.RESOURCE, Kind.TABLE, Kind.SESSION, Kind.HTTP_SESSION)
+
 #: The word a finding's ``dynamodb.kind`` uses for each kind.
 FINDING_KIND: dict[Kind, str] = {
     Kind.RESPONSE: "response",

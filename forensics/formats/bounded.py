@@ -75,6 +75,10 @@ def read_bounded(path: Path, *, limit: int = LIMIT_BYTES) -> bytes:
 
 def read_head(path: Path, count: int) -> bytes:
     """Up to ``count`` first bytes, gunzipped where gzipped; what cannot be unpacked counts as absent."""
+    if not path.exists():
+        raise FormatError(
+            f"{path} does not exist.", advice="Give the file that the profiler wrote.", path=str(path)
+        )
     if not path.is_file():
         raise FormatError(
             f"{path} is not a file.", advice="Give the file that the profiler wrote.", path=str(path)

@@ -22,8 +22,8 @@ from forensics.profiles.model import AllocationProfile
 def import_files(files: Sequence[str | os.PathLike[str]], to: str | os.PathLike[str]) -> Path:
     """Make a capture at ``to`` out of allocation profiles and heap snapshots, in the order in which they were taken.
 
-    Every profile is read before the capture is made, so that none is made of what cannot be read later; its bytes
-    are then copied as they are. Heap snapshots are written as ours, with their values masked.
+    Profiles are read first, and their bytes then copied as they are. Heap snapshots are written as ours, with their
+    values masked. Where a file cannot be read there is no capture.
 
     Returns
     -------
@@ -31,7 +31,7 @@ def import_files(files: Sequence[str | os.PathLike[str]], to: str | os.PathLike[
 
     Raises
     ------
-    FormatError : no file given, or one that no loader can read.
+    FormatError : no file given, one that no loader can read, or files of more than one language.
     BundleError : ``to`` is not an empty folder, or cannot be written.
     """
     if not files:
@@ -41,9 +41,8 @@ def import_files(files: Sequence[str | os.PathLike[str]], to: str | os.PathLike[
     chosen = [(Path(each), guess(each)) for each in files]
     heaps = [path for path, loader in chosen if loader.makes == "graph"]
     read = [(path, loader, loader.load(path)) for path, loader in chosen if loader.makes == "profile"]
+    _require_one_runtime(read, heaps)
     read.sort(key=lambda entry: (entry[2].origin.start is None, entry[2].origin.start or 0.0))
-    for path in heaps:
-        check_heap(path)
     bundle = Bundle.create(to, **_manifest(read, heaps))
     try:
         _add_heaps(bundle, heaps)
@@ -55,18 +54,17 @@ def import_files(files: Sequence[str | os.PathLike[str]], to: str | os.PathLike[
     return bundle.folder
 
 
-def check_heap(path: Path) -> None:
-    """See that the sections of a heap snapshot are whole, without reading what is in them.
-
-    Raises
-    ------
-    FormatError : they are not.
-    """
-    from forensics.formats.v8.sections import Sections
-
-    with Sections(path) as sections:
-        for name in ("nodes", "edges", "strings"):
-            sections.span(name)
+def _require_one_runtime(
+    read: Sequence[tuple[Path, Loader, AllocationProfile]], heaps: Sequence[Path]
+) -> None:
+    """A capture is of one service; what jemalloc or valgrind saw below a language ("native") goes with any."""
+    runtimes = dict.fromkeys(heaps, "node") | {path: profile.origin.runtime for path, _, profile in read}
+    if len(set(runtimes.values()) - {"native"}) > 1:
+        told = ", ".join(f"{path.name} ({runtime})" for path, runtime in runtimes.items())
+        raise FormatError(
+            f"These files are not of one service: {told}.",
+            advice="Import those of one service at a time; `forensics verify` compares captures.",
+        )
 
 
 def _add_heaps(bundle: Bundle, heaps: Sequence[Path]) -> None:

@@ -11,9 +11,9 @@ import numpy as np
 import pyarrow as pa
 
 from forensics import arrow
-from forensics.bundle import SNAPSHOT_SCHEMAS
+from forensics.bundle import EXTRA_SCHEMAS, SNAPSHOT_SCHEMAS
 from forensics.errors import FormatError, GraphError
-from forensics.heap import HeapGraph
+from forensics.heap import HeapGraph, columns
 
 
 def load(folder: Path) -> HeapGraph:
@@ -23,7 +23,11 @@ def load(folder: Path) -> HeapGraph:
     ------
     FormatError : a table is missing, unreadable, or has other columns than ``bundle.SNAPSHOT_SCHEMAS``.
     """
-    opened = {name: _open(folder / f"{name}.arrow", schema) for name, schema in SNAPSHOT_SCHEMAS.items()}
+    schemas = {
+        **SNAPSHOT_SCHEMAS,
+        **{name: each for name, each in EXTRA_SCHEMAS.items() if (folder / f"{name}.arrow").exists()},
+    }
+    opened = {name: _open(folder / f"{name}.arrow", schema) for name, schema in schemas.items()}
     try:
         tables = {name: table for name, (table, _) in opened.items()}
         return _graph(tables, tuple(mapping for _, mapping in opened.values()), folder)
@@ -60,6 +64,7 @@ def _graph(tables: dict[str, pa.Table], mappings: tuple[mmap.mmap, ...], folder:
         code=tables["code"],
         meta={**_meta(folder), "folder": str(folder)},
         mappings=mappings,
+        unused=tables.get("unused", columns.unused()),
     )
 
 
@@ -116,7 +121,7 @@ def save(
     meta : is written beside the graph's own
     written : the tables that are in the folder already
     """
-    columns: dict[str, list[Any]] = {
+    arrays_of: dict[str, list[Any]] = {
         "objects": [
             *(graph.addresses, graph.types, graph.shallow_sizes, graph.flags, graph.lengths),
             *(graph.capacities, graph.texts, graph.value_hashes, graph.value_classes),
@@ -128,11 +133,12 @@ def save(
         "roots": [graph.root_objects, graph.root_kinds, graph.root_names],
         "frames": graph.frames.columns,
         "code": graph.code.columns,
+        "unused": graph.unused.columns,
     }
-    for name, schema in SNAPSHOT_SCHEMAS.items():
-        if name in written:
+    for name, schema in {**SNAPSHOT_SCHEMAS, **EXTRA_SCHEMAS}.items():
+        if name in written or (name in EXTRA_SCHEMAS and not len(arrays_of[name][0])):
             continue
-        arrays = [_plain(column, kind) for column, kind in zip(columns[name], schema.types, strict=True)]
+        arrays = [_plain(column, kind) for column, kind in zip(arrays_of[name], schema.types, strict=True)]
         sink = pa.OSFile(str(folder / f"{name}.arrow"), "wb")
         with sink, pa.ipc.new_file(sink, schema) as writer:
             writer.write_batch(pa.record_batch(arrays, schema=schema))

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
-from scipy.stats import theilslopes
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -147,6 +146,8 @@ def slope_of(x: np.ndarray, y: np.ndarray) -> Slope:
     Sources: Sen, JASA 63 (1968), as in ``scipy.stats.theilslopes``; the effective sample size of a first-order
     autoregressive series is n (1 - r) / (1 + r).
     """
+    from scipy.stats import theilslopes  # takes most of a second to import
+
     x, y = thinned(np.asarray(x, float), np.asarray(y, float), MOST_POINTS)
     if len(x) < 3 or x[-1] == x[0]:
         return Slope(0.0, -np.inf, np.inf)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import html
-from dataclasses import dataclass, field
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -36,6 +38,8 @@ LEAST_NOISES = 4.0
 #: A tooth is a fall of this share of the whole span; all of them together fall by most of the span or more.
 TOOTH = 0.18
 TEETH = 0.8
+#: Objects that a snapshot must have more than the one before, as a share, for the heap to have grown.
+LEAST_OBJECTS = 0.01
 #: A curve that leaves more than this share of the scatter unexplained is no shape.
 UNEXPLAINED = 0.35
 #: A warm-up is over once its time constant is below this share of the time watched (95 % there at three of them).
@@ -103,7 +107,35 @@ class Verdict:
     @property
     def headline(self) -> str:
         """The same with how sure it is, for a line by itself."""
-        return self.text if self.watch_for is not None else f"{self.text}; confidence {self.confidence:.2f}"
+        told = self.text if self.watch_for is not None else f"{self.text}; confidence {self.confidence:.2f}"
+        if objects := self.facts.get("objects"):
+            told += f"; the objects of the snapshots grow, {' → '.join(f'{count:,}' for count in objects)}"
+        return told
+
+    def beside(self, objects: Sequence[int]) -> Verdict:
+        """The same, read beside the number of objects in each snapshot: a level above a heap that grows is none.
+
+        The resident set moves by pages that are free already, and by what a snapshot itself costs; where every
+        snapshot has more objects than the one before, "warm-up", "step" and "plateau" of it are not told.
+        """
+        grown = len(objects) > 1 and all(
+            after > before * (1 + LEAST_OBJECTS) for before, after in itertools.pairwise(objects)
+        )
+        if not grown or self.shape not in ("warm-up", "step", "plateau"):
+            return self
+        course = " → ".join(f"{count:,}" for count in objects)
+        words = (
+            f"The resident set alone looks like a {self.shape}, but the objects went on growing: {course}."
+        )
+        seconds = self.facts.get("seconds")
+        return replace(
+            self,
+            shape="cannot tell yet",
+            confidence=1.0,
+            because=(*self.because, words),
+            watch_for=None if seconds is None else max(30.0, 3 * seconds),
+            facts={**self.facts, "objects": tuple(objects)},
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Plain numbers and words for JSON; what is endless or unknown is None."""

@@ -137,6 +137,16 @@ def check(graph: HeapGraph) -> None:
         )
     for name, table in (("frames", graph.frames), ("code", graph.code)):
         _in_range(f"{name}.object", arrow.numbers(table.column("object")), 0, n, "an object of this graph")
+    unused = arrow.numbers(graph.unused.column("reference"))
+    _in_range("unused.reference", unused, 0, m, "a reference of this graph")
+    wrong = np.flatnonzero((graph.kinds[unused] != _CLOSURE) | (np.diff(unused, prepend=-1) <= 0))
+    if len(wrong):
+        raise GraphError(
+            f"unused.reference[{int(wrong[0]):,}] is {int(unused[wrong[0]]):,}, which is no captured variable, or does "
+            "not come after the one before it.",
+            name="unused",
+            index=int(wrong[0]),
+        )
 
 
 def object_id(graph: HeapGraph, value: Any) -> int:

@@ -25,3 +25,9 @@ def code() -> pa.Table:
     """No code object."""
     columns = {"object": pa.int32(), "qualname": pa.string(), "file": pa.string(), "first_line": pa.int32()}
     return arrow.table(dict.fromkeys(columns, ()), pa.schema(columns))
+
+
+def unused() -> pa.Table:
+    """No captured variable of which it is known that nothing uses it."""
+    columns = {"reference": pa.int64(), "function": pa.string(), "file": pa.string(), "line": pa.int32()}
+    return arrow.table(dict.fromkeys(columns, ()), pa.schema(columns))

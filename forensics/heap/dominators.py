@@ -68,8 +68,9 @@ def dominators(
     stack, semi = seen.reshape(-1)[: count + 1], np.empty(count + 1, np.int32)
     parents = forest[: count + 1, _ANCESTOR].copy()
     _semidominators(starts, predecessors, forest, is_root, semi, stack)
+    # Memory used before costs nothing; the first touch of new memory can cost more than what is done in it.
+    dominator = cursor.view(np.int32)[: count + 1]
     del starts, predecessors, cursor
-    dominator = np.empty(count + 1, np.int32)
     if not _nearest_common_ancestors(parents, semi, dominator, _PATIENCE * (count + 1)):
         _evaluate(parents, semi, forest, dominator, np.empty(count + 1, np.int32), stack)
     immediate = np.empty(n, np.int32)

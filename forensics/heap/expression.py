@@ -14,6 +14,7 @@ import numpy as np
 
 from forensics.agent.stream import EdgeKind, RootKind
 
+from .captured import note
 from .edge import Edge, edge_at
 from .names import frame_name, frame_row, function_name, slot_target, task_name
 from .path import Path, Place, PlaceKind
@@ -74,7 +75,8 @@ def write(
     pieces = writer.pieces()
     place = _retainer(writer, pieces, holder)
     kind = RootKind(int(graph.root_kinds[root])).name.lower() if root >= 0 else "unreachable"
-    return Path(_text(pieces, len(pieces) - 1), writer.full(), kind, place, objects, references, graph)
+    expression = _text(pieces, len(pieces) - 1)
+    return Path(expression, writer.full(), kind, place, objects, references, graph, note(graph, references))
 
 
 def _text(pieces: list[Piece], last: int) -> str:

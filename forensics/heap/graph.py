@@ -16,12 +16,13 @@ import pyarrow as pa
 
 from forensics.agent.stream import EdgeKind, ObjectFlag, RootKind
 
-from . import checks
+from . import checks, columns
 from .compiled import frozen
 from .edge import Edge, edge_at, label_text
 from .reach import Incoming
 
 if TYPE_CHECKING:
+    from .captured import UnusedVariables
     from .census import Census
     from .dominator_tree import DominatorTree
     from .garbage import Garbage
@@ -68,6 +69,8 @@ class HeapGraph:
         (object, qualname, file, first_line)
     meta : runtime, version, pid, time of the snapshot, values (masked, full, none), memory_limit
     mappings : the files that the arrays are views of, if any
+    unused : pyarrow table (reference, function, file, line): captured variables that no living function uses, by their
+        CLOSURE references, ascending, with the function whose variables they are; empty where nothing tells
 
     Raises
     ------
@@ -96,6 +99,7 @@ class HeapGraph:
     code: pa.Table
     meta: Mapping[str, Any] = field(default_factory=dict)
     mappings: tuple[mmap.mmap, ...] = ()
+    unused: pa.Table = field(default_factory=columns.unused)
     _memo: dict[str, Any] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
@@ -145,8 +149,6 @@ class HeapGraph:
         ------
         GraphError : see the class.
         """
-        from . import columns
-
         offsets = checks.integers("offsets", offsets, np.int64)
         targets = checks.integers("targets", targets, np.int32)
         sizes = checks.integers("sizes", sizes, np.int64)
@@ -379,6 +381,16 @@ class HeapGraph:
         from .census import census
 
         return self._once(f"census {by}", lambda: census(self, by))
+
+    def unused_variables(self) -> UnusedVariables:
+        """Captured variables that no living function uses and that alone keep something, most bytes first.
+
+        None where the runtime does not tell. V8 of 2026 does: a closure that lives long keeps every variable that its
+        dead siblings captured.
+        """
+        from .captured import unused_variables
+
+        return self._once("unused variables", lambda: unused_variables(self))
 
     def waste(self) -> Waste:
         """Equal values kept many times, empty and sparse containers, and the bytes to be had from each."""

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .compiled import frozen
-from .javascript import machinery
+from .javascript import V8_ROOTS, machinery
 from .modules import INJECTED_AGENT
 from .path import Path, Place
 from .paths import nearest_path
@@ -238,8 +238,12 @@ def _by_variable(graph: HeapGraph, candidates: list[_Candidate], total: int) -> 
     groups: dict[tuple[str, ...], list[_Member]] = {}
     for candidate in candidates:
         paths = [nearest_path(graph, i, holder=True) for i in candidate.objects]
-        # What the capture itself brought in is no part of the service.
-        paths = [path for path in paths if not path.retainer.path.startswith(INJECTED_AGENT)]
+        # What the capture itself brought in is no part of the service, and V8's list of its roots holds everything.
+        paths = [
+            path
+            for path in paths
+            if not path.retainer.path.startswith(INJECTED_AGENT) and path.expression != V8_ROOTS
+        ]
         if not paths:
             continue
         paths.sort(key=_plainness)

@@ -150,16 +150,20 @@ def _slot(graph: HeapGraph, i: int, name: str) -> int:
     return int(graph.targets[here][found[0]]) if len(found) else -1
 
 
+#: What V8 calls the list of its roots, where every path begins.
+V8_ROOTS = "(root)"
+
+
 class JavaScriptWriter(Writer):
     """Goes along one path in a heap of V8."""
 
     _own_before = False
 
     def _first(self) -> Piece:
-        return Piece("(root)", 0, "native", own=False, anew=True)
+        return Piece(V8_ROOTS, 0, "native", own=False, anew=True)
 
     def _root_name(self) -> str:
-        return "(root)"
+        return V8_ROOTS
 
     def _piece(self, edge: Edge, k: int, space: PlaceKind | None) -> list[Piece]:
         graph, at = self.graph, k + 1

@@ -73,6 +73,7 @@ class Path:
     root_kind : modules, builtins, sys, frame, thread, context, native, other, or unreachable
     retainer : the program's own variable on the way
     objects, references : int32[s + 1], int64[s], read-only: root first
+    note : which variables on the way are captured and used by no living function; empty where none is
     """
 
     expression: str
@@ -82,9 +83,10 @@ class Path:
     objects: np.ndarray = field(repr=False)
     references: np.ndarray = field(repr=False)
     _graph: HeapGraph = field(repr=False)
+    note: str = ""
 
     def __str__(self) -> str:
-        return self.expression
+        return f"{self.expression}  ({self.note})" if self.note else self.expression
 
     def __len__(self) -> int:
         return len(self.objects)

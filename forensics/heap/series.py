@@ -15,12 +15,12 @@ _FALL = 0.3
 #: A last rise below this part of the first says that the growth has come to an end.
 _SETTLED = 0.1
 #: How sure a shape can be by the number of snapshots it rests on.
-_SURENESS = {1: 0.0, 2: 0.5, 3: 0.75, 4: 0.85, 5: 0.9, 6: 0.93, 7: 0.95}
+SURENESS = {1: 0.0, 2: 0.5, 3: 0.75, 4: 0.85, 5: 0.9, 6: 0.93, 7: 0.95}
 
 
 def shape_of(values: Sequence[int]) -> tuple[GrowthShape, float]:
     """(growing, plateau, sawtooth, shrinking or unknown; confidence 0…1) of two or more counts."""
-    sure = _SURENESS.get(len(values), 0.97)
+    sure = SURENESS.get(len(values), 0.97)
     if len(values) < 2:
         return "unknown", 0.0
     counts = np.asarray(values, np.float64)

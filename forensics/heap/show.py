@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from forensics import tables
+from forensics import tables, units
 from forensics.escape import html_text, plain
 from forensics.units import size as size_text
 
 if TYPE_CHECKING:
+    from .captured import UnusedVariables
     from .census import Census
     from .diff import HeapDiff
     from .graph import HeapGraph
@@ -71,7 +72,7 @@ def _path(path: Path) -> tuple[str, list[str], list[list[str]]]:
         ]
         for step in shown
     ]  # fmt: skip
-    return f"{path.expression}, held by {path.retainer}", ["reference", "name", "type", "retained"], rows
+    return f"{path}, held by {path.retainer}", ["reference", "name", "type", "retained"], rows
 
 
 def path_html(path: Path) -> str:
@@ -124,7 +125,7 @@ def what_if_html(what_if: WhatIf) -> str:
 def _query(result: QueryResult) -> tuple[str, list[str], list[list[str]]]:
     rows = [["" if cell is None else str(cell) for cell in row] for row in result.rows(_ROWS)]
     more = f", the first {_ROWS} shown" if len(result) > _ROWS else ""
-    return f"{len(result):,} rows{more}", result.columns, rows
+    return units.count(len(result), "row") + more, result.columns, rows
 
 
 def query_text(result: QueryResult) -> str:
@@ -174,6 +175,26 @@ def waste_text(waste: Waste) -> str:
 def waste_html(waste: Waste) -> str:
     """See ``Waste``."""
     return html_table(*_waste(waste))
+
+
+def _unused(unused: UnusedVariables) -> tuple[str, list[str], list[list[str]]]:
+    total = sum(row.retained_bytes for row in unused)
+    title = f"{size_text(total)} held by {len(unused):,} captured variables that no living function uses"
+    rows = [
+        [size_text(row.retained_bytes), f"{row.contexts:,}", row.variable, row.place]
+        for row in unused.rows[:_ROWS]
+    ]
+    return title, ["retained", "contexts", "variable", "of function"], rows
+
+
+def unused_text(unused: UnusedVariables) -> str:
+    """See ``UnusedVariables``."""
+    return text_table(*_unused(unused))
+
+
+def unused_html(unused: UnusedVariables) -> str:
+    """See ``UnusedVariables``."""
+    return html_table(*_unused(unused))
 
 
 def _course(said: Sequence[str]) -> str:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from forensics.agent.stream import EdgeKind
 
-from .edge import children_by_key
 from .names import slot_target
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ class Variables:
     references: np.ndarray
     _graph: HeapGraph
     _imports: dict[int, frozenset[int]] = field(default_factory=dict)
+    _homes: dict[int, int] = field(default_factory=dict)
 
     @classmethod
     def of(cls, graph: HeapGraph) -> Variables:
@@ -45,6 +46,17 @@ class Variables:
         edges, owners = edges[named], owners[named]
         order = np.argsort(graph.targets[edges], kind="stable")
         return cls(graph.targets[edges][order], owners[order], edges[order], graph)
+
+    @cached_property
+    def _module_keys(self) -> np.ndarray:
+        """The texts "__module__" of the heap: one, where they are interned."""
+        spelled = [k for k, text in enumerate(self._graph.strings.to_pylist()) if text == "__module__"]
+        return np.flatnonzero(np.isin(self._graph.texts, spelled)).astype(np.int32)
+
+    @cached_property
+    def _by_name(self) -> dict[str, int]:
+        names = self._graph.modules().names
+        return {name: module for module, name in reversed(names.items())}
 
     def best(self, i: int) -> tuple[int, int, int] | None:
         """(module, namespace dict, reference) of the name that defines object *i*; None where it has no name.
@@ -74,7 +86,7 @@ class Variables:
             return (
                 _ORIGIN_RANK[modules.origins[module]],
                 space != home,
-                len((self.imports(module) & rivals) - {module}),
+                len(self.imports(module) & rivals),
                 self._graph.label_text(reference).startswith("_"),
                 name.count("."),
                 name,
@@ -87,36 +99,42 @@ class Variables:
 
         A class says so itself where that text was kept, else its methods do.
         """
+        if i not in self._homes:
+            self._homes[i] = self._home(i)
+        return self._homes[i]
+
+    def _home(self, i: int) -> int:
         graph = self._graph
         space = slot_target(graph, i, "__globals__")
         if space >= 0:
             return space
         members = slot_target(graph, i, "__dict__") if slot_target(graph, i, "__mro__") >= 0 else -1
-        if members >= 0:
-            named = children_by_key(graph, members).get("__module__", -1)
-            text = graph.text(named) if named >= 0 else None
-            for module, name in graph.modules().names.items() if text else ():
-                if name == text:
-                    return slot_target(graph, module, "__dict__")
-            for edge in graph.edges_of(members):
-                space = slot_target(graph, edge.target, "__globals__") if edge.kind is EdgeKind.KEY else -1
-                if space >= 0:
-                    return space
-        return -1
+        if members < 0:
+            return -1
+        keys, targets = self._entries(members)
+        named = targets[np.isin(keys, self._module_keys)]
+        text = graph.text(int(named[0])) if len(named) else None
+        if text and text in self._by_name:
+            return slot_target(graph, self._by_name[text], "__dict__")
+        spaces = (slot_target(graph, each, "__globals__") for each in targets.tolist())
+        return next((space for space in spaces if space >= 0), -1)
 
     def imports(self, module: int) -> frozenset[int]:
-        """The modules that this one has names from: modules themselves, and homes of its functions and classes."""
+        """The other modules that it has names from: modules themselves, and homes of its functions and classes."""
         if module not in self._imports:
-            graph, modules = self._graph, self._graph.modules()
-            space = slot_target(graph, module, "__dict__")
+            modules = self._graph.modules()
+            space = slot_target(self._graph, module, "__dict__")
             found = set()
-            for edge in graph.edges_of(space) if space >= 0 else ():
-                if edge.kind is EdgeKind.KEY:
-                    if edge.target in modules.names:
-                        found.add(edge.target)
-                    else:
-                        home = modules.namespaces.get(self.home(edge.target))
-                        if home is not None and home != module:
-                            found.add(home)
-            self._imports[module] = frozenset(found)
+            for named in np.unique(self._entries(space)[1]).tolist() if space >= 0 else ():
+                known = named if named in modules.names else modules.namespaces.get(self.home(named))
+                if known is not None:
+                    found.add(known)
+            self._imports[module] = frozenset(found - {module})
         return self._imports[module]
+
+    def _entries(self, mapping: int) -> tuple[np.ndarray, np.ndarray]:
+        """int32, int32: the keys and the values of a dict, as far as the keys are text."""
+        graph = self._graph
+        here = slice(int(graph.offsets[mapping]), int(graph.offsets[mapping + 1]))
+        keyed = graph.kinds[here] == EdgeKind.KEY
+        return graph.labels[here][keyed], graph.targets[here][keyed]

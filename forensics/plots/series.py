@@ -68,6 +68,7 @@ def growth(capture: Any) -> go.Figure:
     verdict = judge_process(process)
     if verdict is None:
         return figure
+    verdict = verdict.beside([len(graph) for graph in capture.snapshots])
     said = {"text": hover(verdict.headline, limit=160), "font": {"size": 13}}
     return figure.update_layout(title_subtitle=said, title_y=0.97, title_yanchor="top", margin_t=96)
 

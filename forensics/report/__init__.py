@@ -12,6 +12,15 @@ from forensics.report.material import Material, Reportable, gather
 
 __all__ = ["FORMATS", "render", "write_report"]
 
+#: What stands near the head of a report of ours, one for each format.
+_SIGNS = (
+    b"<title>Memory report: ",
+    b"# Memory report: ",
+    b'"schema": "forensics.report/',
+    b'"name": "dynamodb-memory-forensics"',
+)
+_HEAD_BYTES = 4096
+
 
 def _html(material: Material) -> str:
     from forensics.report import page
@@ -68,23 +77,27 @@ def render(capture: Reportable, format: str = "html") -> str:
 
 
 def write_report(
-    capture: Reportable, out: str | os.PathLike[str] | None = None, format: str = "html"
+    capture: Reportable,
+    out: str | os.PathLike[str] | None = None,
+    format: str = "html",
+    *,
+    force: bool = False,
 ) -> Path:
     """Write the report of ``capture`` to the file ``out``, whole or not at all, readable by its owner only.
 
     By default ``out`` is ``report.html`` (``.md`` …) in the working directory. An earlier report of that name is
-    replaced. Returns the path.
+    replaced; another file only with ``force``. Returns the path.
 
     Raises
     ------
     ForensicsError : unknown format
-    BundleError : the file cannot be written
+    BundleError : the file cannot be written, its folder does not exist, or another file is in its place
     """
-    text = render(capture, format)
     path = Path(f"report.{format}" if out is None else out)
+    _may_be_written(path, force)
+    text = render(capture, format)
     partial: str | None = None
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
         handle, partial = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
         with os.fdopen(handle, "w", encoding="utf-8") as stream:
             stream.write(text)
@@ -92,9 +105,49 @@ def write_report(
     except OSError as error:
         if partial:
             Path(partial).unlink(missing_ok=True)
-        raise BundleError(
-            f"The report cannot be written to {path}: {error.strerror or error}.",
-            advice="Choose another file with -o, in a folder that you may write to and that has room.",
-            path=str(path),
-        ) from error
+        raise _unwritable(path, error) from error
     return path
+
+
+def _may_be_written(path: Path, force: bool) -> None:
+    """Refuse to make folders out of a typing error, and to replace what is no report of ours."""
+    elsewhere = "Choose another file with -o"
+    try:
+        if not path.parent.exists():
+            raise BundleError(
+                f"The report cannot be written to {path}: there is no folder {path.parent}.",
+                advice="Make that folder first, or choose another file with -o.",
+                path=str(path),
+            )
+        if path.is_dir() or not path.exists():
+            return
+        if not path.is_file():
+            raise BundleError(
+                f"The report cannot be written to {path}: it is not a plain file.",
+                advice=f"{elsewhere}; `-o -` writes to standard output.",
+                path=str(path),
+            )
+        ours = force or _is_ours(path)
+    except OSError as error:
+        raise _unwritable(path, error) from error
+    if not ours:
+        raise BundleError(
+            f"{path} exists and is no report of ours; it was left as it is.",
+            advice=f"{elsewhere}, or say --force to replace it.",
+            path=str(path),
+        )
+
+
+def _is_ours(path: Path) -> bool:
+    """Whether a file is an earlier report, or empty."""
+    with path.open("rb") as stream:
+        head = stream.read(_HEAD_BYTES)
+    return not head or any(sign in head for sign in _SIGNS)
+
+
+def _unwritable(path: Path, error: OSError) -> BundleError:
+    return BundleError(
+        f"The report cannot be written to {path}: {error.strerror or error}.",
+        advice="Choose another file with -o, in a folder that you may write to and that has room.",
+        path=str(path),
+    )

@@ -111,6 +111,7 @@ def gather(capture: Reportable) -> Material:
         missing.append("a single snapshot: nothing can be said about growth of single holders")
     else:
         missing.append("no object graph: findings rest on allocations and counters")
+    judged = judge_process(process)
     of_profiles = None if snapshots else _profiles(capture)
     if of_profiles is not None:
         lines.append(of_profiles.line)
@@ -134,7 +135,8 @@ def gather(capture: Reportable) -> Material:
         if len(snapshots) > 1
         else (),
         files=dict(manifest.get("files", {})),
-        growth=judge_process(process),
+        growth=judged
+        and judged.beside([int(each.get("objects", 0)) for each in manifest.get("snapshots", [])]),
         missing=tuple(missing),
     )
 

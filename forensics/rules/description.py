@@ -8,7 +8,7 @@ from forensics.dynamodb import places
 from forensics.dynamodb.ownership import namespaces, ownership
 from forensics.dynamodb.provenance import Provenance, provenance
 from forensics.dynamodb.recognise import recognise
-from forensics.dynamodb.vocabulary import Kind
+from forensics.dynamodb.vocabulary import SDK_OBJECTS, Kind
 from forensics.heap.graph import HeapGraph
 from forensics.heap.javascript import is_node
 from forensics.heap.series import shape_of, slope
@@ -18,6 +18,7 @@ from forensics.rules.secrets import seconds_kept, secrets_in
 from forensics.rules.suspect import Suspect
 
 _OF_CLIENTS = (Kind.CLIENT, Kind.HTTP_SESSION)
+_STATE = "starlette.datastructures.State"
 
 
 def describe(
@@ -71,7 +72,7 @@ def describe(
         shape=shape or _shape(elements, sizes, stayed),  # type: ignore[arg-type]
         retained_bytes=retained,
         objects_per_second=slope(elements, seconds),
-        bytes_per_second=slope(sizes, seconds),
+        bytes_per_second=_rate(dynamo_kind, elements, sizes, retained, seconds),
         on_path=on_path,
         chain=chain,
         also_held_by=also,
@@ -101,6 +102,16 @@ def describe(
     )
 
 
+def _rate(
+    dynamo_kind: Kind, elements: tuple[int, ...], sizes: tuple[int, ...], retained: int, seconds: list[float]
+) -> float | None:
+    """Bytes a second; what an object of the SDK keeps beside itself (models, pools) is in no size but the retained."""
+    rate, more = slope(sizes, seconds), slope(elements, seconds)
+    if rate is None or more is None or dynamo_kind not in SDK_OBJECTS or not elements[-1]:
+        return rate
+    return max(rate, more * retained / elements[-1])
+
+
 def _shape(elements: tuple[int, ...], sizes: tuple[int, ...], stayed: bool) -> str:
     """By the number of elements; by bytes where one element grows in itself, which must have been there before."""
     by_elements = shape_of(elements)[0]
@@ -122,7 +133,10 @@ def _chain(graph: HeapGraph, member: int) -> tuple[str, ...]:
 
 def _outer_type(graph: HeapGraph, container: int) -> str:
     """The type of the container that the container lies in; empty where that is a namespace or no container."""
-    parent = int(ownership(graph).parents[container]) if container >= 0 else -1
+    parents = ownership(graph).parents
+    parent = int(parents[container]) if container >= 0 else -1
     if parent < 0 or namespaces(graph)[parent]:
         return ""
+    if parents[parent] >= 0 and graph.type_name(int(parents[parent])) == _STATE:
+        return ""  # a dict in which Starlette keeps attributes
     return graph.type_name(parent)

@@ -51,7 +51,7 @@ def resolve(graph: HeapGraph, group: Group) -> Draft | None:
     if not paths:
         return None
     if group.unreachable:
-        return Draft(paths[0].retainer.path, "unreachable-cycle", (paths[0].expression,))
+        return Draft(paths[0].retainer.path, "unreachable-cycle", (str(paths[0]),))
     paths = sorted(paths, key=_path_rank)
     best = paths[0].retainer
     # The same object under another name (an import) is no second holder.
@@ -60,7 +60,7 @@ def resolve(graph: HeapGraph, group: Group) -> Draft | None:
     path, kind = _named(graph, best, paths[0])
     if kind == "task" and best.kind != "task":
         also.insert(0, best.path)
-    return Draft(path, kind, (paths[0].expression,), also=list(dict.fromkeys(also)))
+    return Draft(path, kind, (str(paths[0]),), also=list(dict.fromkeys(also)))
 
 
 def by_retainer(graph: HeapGraph) -> dict[str, list[Group]]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from forensics.dynamodb.vocabulary import FINDING_KIND, Kind
+from forensics.dynamodb.ownership import closure_of
+from forensics.dynamodb.vocabulary import FINDING_KIND, SDK_OBJECTS, Kind
 from forensics.findings import (
     SEVERITIES,
     DynamoDB,
@@ -14,9 +15,11 @@ from forensics.findings import (
     References,
     Retainer,
 )
+from forensics.heap.javascript import is_node
 from forensics.rules.allocated import allocated_lines
 from forensics.rules.by_handlers import applies, by_handlers
 from forensics.rules.by_stacks import by_stacks
+from forensics.rules.captured import captured_lines, captured_remedy
 from forensics.rules.evidence import Evidence
 from forensics.rules.rule import Claim, Excuse, Guard, Rule, article
 from forensics.rules.severity import LARGE_SHARE, seconds_to_limit, severity_of, share_of_heap
@@ -29,7 +32,6 @@ NOTABLE_SHARE = 0.05
 #: What calls in flight hold comes and goes; holders of that kind must grow by this many elements.
 IN_FLIGHT = 10
 _PASSING = ("frame-local", "task", "generator", "native")
-_SDK_OBJECTS = (Kind.CLIENT, Kind.RESOURCE, Kind.TABLE, Kind.SESSION, Kind.HTTP_SESSION)
 _NOUN = {
     Kind.RESPONSE: "response",
     Kind.METADATA: "response metadata",
@@ -92,8 +94,9 @@ def judge(
     ]
     found.sort(key=_rank)
     numbered = [_numbered(finding, position) for position, finding in enumerate(found, 1)]
+    judged_by = "profile" if evidence.profiles and not len(evidence.snapshots) else "snapshot"
     moments = len(evidence.snapshots) or len(evidence.profiles)
-    return Findings(evidence.name, moments, tuple(numbered))
+    return Findings(evidence.name, moments, tuple(numbered), judged_by)
 
 
 def _applies(rule: Rule | Guard, evidence: Evidence) -> bool:
@@ -136,20 +139,24 @@ def _judge_one(
 
 def _notable(suspect: Suspect, evidence: Evidence) -> bool:
     """Whether an excused suspect deserves a line: DynamoDB data of some weight, never the one client of a service."""
-    if not suspect.is_dynamodb or suspect.dynamo_kind in _SDK_OBJECTS or suspect.kind in _PASSING:
+    if not suspect.is_dynamodb or suspect.dynamo_kind in SDK_OBJECTS or suspect.kind in _PASSING:
         return False
     return suspect.retained_bytes >= NOTABLE_BYTES or share_of_heap(suspect, evidence) >= NOTABLE_SHARE
 
 
 def _worth_it(suspect: Suspect, evidence: Evidence) -> bool:
-    """Above the noise: two elements more from first to last, ten for what calls in flight hold."""
+    """Above the noise: two elements more from first to last, ten for what calls in flight hold.
+
+    What came with the last snapshot alone may be a call in flight just then, however much it holds.
+    """
     if suspect.shape == "unknown":
-        pile = suspect.dynamo_kind in _SDK_OBJECTS and suspect.elements[-1] >= 3
+        pile = suspect.dynamo_kind in SDK_OBJECTS and suspect.elements[-1] >= 3
         return pile or (suspect.is_dynamodb and share_of_heap(suspect, evidence) >= LARGE_SHARE)
     more = suspect.elements[-1] - suspect.elements[0]
     in_flight = suspect.kind in _PASSING or (evidence.runtime == "node" and _in_a_library(suspect.path))
     if in_flight and not suspect.unreachable:
-        return more >= IN_FLIGHT
+        only_now = len(suspect.elements) > 2 and max(suspect.elements[:-1]) <= suspect.elements[0]
+        return more >= IN_FLIGHT and not only_now
     return more >= 2 or (suspect.in_itself and suspect.sizes[-1] - suspect.sizes[0] > 64_000)
 
 
@@ -182,7 +189,7 @@ def _finding(suspect: Suspect, evidence: Evidence, claims: Sequence[Claim]) -> F
         growth=_growth(suspect, evidence),
         dynamodb=_dynamodb(suspect),
         evidence=_evidence(suspect, evidence, claims),
-        remediation=main.rule.remedy(evidence.runtime),
+        remediation=captured_remedy(suspect, evidence) or main.rule.remedy(evidence.runtime),
         references=_references(claims),
     )
 
@@ -217,7 +224,7 @@ def _process_finding(excuse: Excuse, evidence: Evidence) -> Finding:
         runtime=evidence.runtime,
         retainer=Retainer(path="the process as a whole", kind="native"),
         retained_bytes=0,
-        objects=0,
+        objects=None,
         evidence=(*excuse.evidence, evidence.command("show")),
         remediation=excuse.guard.remedy(evidence.runtime),
         references=excuse.guard.references,
@@ -234,9 +241,9 @@ def _what(suspect: Suspect) -> str:
         noun = "copy of items" if suspect.elements[-1] == 1 else "copies of items"
         said = f"{suspect.elements[-1]:,} {noun}"
     else:
-        lead = f"{origin.operation} " if origin.operation and suspect.dynamo_kind not in _SDK_OBJECTS else ""
+        lead = f"{origin.operation} " if origin.operation and suspect.dynamo_kind not in SDK_OBJECTS else ""
         said = article(suspect.elements[-1], f"{lead}{noun}")
-    return f"{said} of {origin.table}" if origin.table and suspect.dynamo_kind not in _SDK_OBJECTS else said
+    return f"{said} of {origin.table}" if origin.table and suspect.dynamo_kind not in SDK_OBJECTS else said
 
 
 def _title(suspect: Suspect, claim: Claim) -> str:
@@ -276,7 +283,7 @@ def _dynamodb(suspect: Suspect) -> DynamoDB | None:
     if not suspect.is_dynamodb:
         return None
     origin = suspect.provenance
-    sdk = suspect.dynamo_kind in _SDK_OBJECTS
+    sdk = suspect.dynamo_kind in SDK_OBJECTS
     return DynamoDB(
         kind=FINDING_KIND[suspect.dynamo_kind],
         operation=None if sdk else origin.operation,
@@ -298,6 +305,7 @@ def _evidence(suspect: Suspect, evidence: Evidence, claims: Sequence[Claim]) -> 
         said.append(f"defined at {suspect.definition}")
     said += [f"filled at {line}" for line in suspect.filling[:3]]
     said += [f"emptied at {line}" for line in suspect.clearing[:2]]
+    said += captured_lines(suspect, evidence)
     said += allocated_lines(suspect, _retainer(suspect), evidence)
     said += suspect.provenance.reasons
     said += [f"called at {site}" for site in suspect.provenance.sites[:3]]
@@ -318,10 +326,21 @@ def _command(suspect: Suspect, evidence: Evidence) -> str:
     """A command that shows the same numbers from the capture."""
     if suspect.container < 0 or suspect.unreachable:
         return evidence.command("chains")
-    query = (
-        "SELECT o.type, count(*) AS elements, sum(o.retained_size) AS bytes FROM edges e JOIN objects o "
-        f"ON o.id = e.target WHERE e.source = {suspect.container} GROUP BY o.type ORDER BY elements DESC"
-    )
+    held = "o.type, count(*) AS elements, sum(o.retained_size) AS bytes FROM edges e"
+    last = "GROUP BY o.type ORDER BY elements DESC"
+    graph = evidence.snapshots[-1]
+    if (closure := closure_of(graph, suspect.members)) is not None:
+        # Each run of the function has a context of its own; what they share is the function's scope.
+        scope, variable = closure
+        name = variable.replace("'", "''")
+        query = (
+            f"SELECT {held} JOIN edges s ON s.source = e.source JOIN objects o ON o.id = e.target WHERE "
+            f"s.label = 'scope_info' AND s.target = {scope} AND e.label = '{name}' {last}"
+        )
+    elif is_node(graph) and suspect.container in graph.root_objects:
+        return evidence.command("chains")  # nothing below the roots holds all of them
+    else:
+        query = f"SELECT {held} JOIN objects o ON o.id = e.target WHERE e.source = {suspect.container} {last}"
     return evidence.command("sql", query)
 
 

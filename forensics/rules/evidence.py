@@ -99,3 +99,10 @@ class Evidence:
         if self.process is None or "rss" not in self.process or not len(self.process):
             return None
         return int(self.process["rss"].iloc[-1])
+
+    def undisturbed_resident_bytes(self) -> int | None:
+        """The resident set without what the capture added: V8 takes memory for a snapshot, and keeps it."""
+        counters = self.manifest.get("counters") or {}
+        if self.runtime == "node" and len(self.snapshots) and counters.get("rss"):
+            return int(counters["rss"])
+        return self.resident_bytes()

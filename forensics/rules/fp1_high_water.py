@@ -50,7 +50,7 @@ class HighWater(Guard):
 
     def explain(self, evidence: Evidence, suspects: Sequence[Suspect]) -> Excuse | None:
         """Speaks when nothing grows and the resident set is far above the heap, or its series says so."""
-        resident = evidence.resident_bytes()
+        resident = evidence.undisturbed_resident_bytes()
         if resident is None:
             return None
         if len(evidence.snapshots) < 2:

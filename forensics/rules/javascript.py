@@ -212,3 +212,23 @@ function remember(entry, most = 1000) {
 """,
     ),
 }
+
+#: Where a captured variable that no living function uses holds the data, whichever rule names the finding.
+CAPTURED = _remedy(
+    "Set the variable to null when it is done with, or declare it in a block of its own: the functions of a scope "
+    "share its captured variables, and the one that lives longest keeps them all.",
+    """\
+const { QueryCommand } = require('@aws-sdk/client-dynamodb');
+
+async function watch(client, bus, query) {
+  let count;
+  {
+    // What functions in this block capture is not shared with those outside: it goes when the block has ended.
+    const response = await client.send(new QueryCommand(query));
+    const open = () => response.Items.filter((item) => item.status.S === 'open');
+    count = open().length;
+  }
+  bus.on('tick', () => console.log(count));
+}
+""",
+)

@@ -32,7 +32,8 @@ def severity_of(base: Severity, suspect: Suspect, evidence: Evidence) -> Severit
     """The severity of a leak whose pattern has the severity ``base``.
 
     One step worse for less than an hour to the limit, or for secrets; one step better for slow growth of data that
-    is nobody's secret with more than a day to go; without a second snapshot never above medium.
+    is nobody's secret with more than a day to go; at least high for growth that makes up a large share of the heap;
+    without a second snapshot never above medium.
     """
     level = SEVERITIES.index(base)
     left = seconds_to_limit(suspect, evidence)
@@ -41,6 +42,8 @@ def severity_of(base: Severity, suspect: Suspect, evidence: Evidence) -> Severit
         level -= 1
     elif suspect.growing and (suspect.bytes_per_second or 0) < SLOW and (left is None or left > DAY):
         level += 1
+    if suspect.growing and share_of_heap(suspect, evidence) >= LARGE_SHARE:
+        level = min(level, SEVERITIES.index("high"))
     if not suspect.growing:
         level = max(level, SEVERITIES.index("medium"))
     return SEVERITIES[min(max(level, 0), SEVERITIES.index("low"))]

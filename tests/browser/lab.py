@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import time
 import urllib.error
@@ -32,8 +31,6 @@ class Lab:
             "JUPYTER_RUNTIME_DIR": str(own / "runtime"),
         }
         arguments = [*command(folder, self.port, False), f"--IdentityProvider.token={TOKEN}"]
-        if os.geteuid() == 0:
-            arguments.append("--allow-root")
         self.log = folder.parent / "jupyter.log"
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(arguments, env=variables, stdout=log, stderr=subprocess.STDOUT)

@@ -8,7 +8,7 @@ from tests.corpus.cases import Case, cases
 from tests.corpus.runner import Result, Score, run_all
 
 CASES = cases()
-pytestmark = pytest.mark.timeout(1200)  # the first test waits for all services
+pytestmark = pytest.mark.timeout(2400)  # the first test waits for all services
 
 
 @pytest.fixture(scope="module")

@@ -39,6 +39,7 @@ class Driven:
 
     url: str
     each: int = ROUND
+    route: str = "/orders"
     taken: int = 0
     asked: int = 0
 
@@ -51,7 +52,7 @@ class Driven:
     def drive(self) -> None:
         with httpx.Client(base_url=self.url, timeout=60, trust_env=False) as http:
             for _ in range(self.each):
-                answer = http.get(f"/orders/C{self.asked % CUSTOMERS:05d}")
+                answer = http.get(f"{self.route}/C{self.asked % CUSTOMERS:05d}")
                 assert answer.status_code == 200, answer.text
                 self.asked += 1
 

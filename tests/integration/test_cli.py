@@ -2,25 +2,35 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
+import pwd
 import re
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
+import tempfile
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 import typer
 from prometheus_client import CollectorRegistry, Counter, start_http_server
 
 from forensics import cli
 from forensics.capture import injector
+from forensics.formats import loaders
+from forensics.formats.importing import import_files
 from forensics.investigation import open_capture
 from forensics.lab import bundled_capture
+from tests.conftest import require
 from tests.integration.running import running
 
 PROFILES = Path(__file__).parents[1] / "data" / "profiles"
@@ -63,10 +73,12 @@ def forensics(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 
 @pytest.fixture(scope="module")
 def captures(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """leaking/ and mended/: copies, for judging writes into a capture."""
+    """leaking/ and mended/: copies, for judging writes into a capture. go/ and one/: profiles, two and one."""
     folder = tmp_path_factory.mktemp("captures")
     for variant in ("leaking", "mended"):
         shutil.copytree(bundled_capture(variant), folder / variant)
+    import_files([PROFILES / f"go-{name}.pb.gz" for name in ("before", "after")], folder / "go")
+    import_files([PROFILES / "jemalloc.heap"], folder / "one")
     return folder
 
 
@@ -103,20 +115,33 @@ IMPOSSIBLE = [
     (("show", __file__), "a folder, but a file. Give the folder that"),
     (
         ("show", "{leaking}/.."),
-        "it has no manifest.json. There are captures in it; give one of them: leaking",
+        "it has no manifest.json. There are captures in it; give one of them: go, leaking",
     ),
     (("diff", "/nonexistent"), "is not a capture"),
     (("diff", "{leaking}", "--between", 0, 9), "has no snapshot 9"),
+    (("diff", "{leaking}", "--between", 2, 0), "is the later one first"),
+    (("diff", "{leaking}", "--between", 1, 1), "is the same moment twice"),
+    (("diff", "{leaking}", "--between", 2, -1), "is the same moment twice"),
+    (("diff", "{leaking}", "{mended}", "--between", 0, 1), "two snapshots of one capture"),
+    (("diff", "{go}", "--between", 1, 0), "is the later one first"),
+    (("diff", "{one}"), "holds allocation profiles and no object graph"),
+    (("sql", "{go}", "SELECT 1"), "forensics report, forensics diff."),
+    (("chains", "{go}"), "capture the running process with --chains"),
+    (("chains", "{one}"), "forensics diff CAPTURE OTHER"),
     (("chains", "{leaking}", "--to", "banana"), "The kinds are response"),
     (("chains", "{leaking}", "--snapshot", 7), "has no snapshot 7"),
     (("findings", "/nonexistent"), "is not a capture"),
     (("verify", "{leaking}", "/nonexistent"), "is not a capture"),
     (("report", "{leaking}", "-o", "{new}.pdf"), "known are html, md, json, sarif"),
     (("report", "{leaking}", "-o", "{leaking}/manifest.json/x.html"), "cannot be written"),
+    (("report", "{leaking}", "-o", "{new}/x.html"), "there is no folder"),
+    (("report", "{leaking}", "-o", "{leaking}/manifest.json"), "is no report of ours"),
+    (("report", "{leaking}", "-o", "/dev/null", "--format", "md"), "is not a plain file"),
     (("sql", "{leaking}", "DROP TABLE objects"), "must be one SELECT"),
     (("sql", "{leaking}", "SELECT nope FROM objects"), "nope"),
     (("lab", "/nonexistent"), "is not a capture"),
-    (("import", "/nonexistent", "--to", "{new}"), "is not a file"),
+    (("import", "/nonexistent", "--to", "{new}"), "/nonexistent does not exist"),
+    (("import", "{leaking}", "--to", "{new}"), "is not a file"),
     (("import", __file__, "--to", "{new}"), "These can be read: "),
     (("capture", "banana"), "is neither a process id nor the URL of a pprof endpoint"),
     (("capture", 999999999), "There is no process 999999999"),
@@ -133,7 +158,9 @@ IMPOSSIBLE = [
 def test_what_cannot_be_done_ends_with_3_and_says_why(
     words: tuple[object, ...], said: str, forensics: Forensics, captures: Path, tmp_path: Path
 ) -> None:
-    places = {"leaking": captures / "leaking", "new": tmp_path / "new"}
+    places = {each: captures / each for each in ("leaking", "mended", "go", "one")} | {
+        "new": tmp_path / "new"
+    }
     ran = forensics(*(str(word).format(**places) for word in words))
     assert ran.code == 3
     text = " ".join(ran.err.split())
@@ -231,6 +258,152 @@ def test_report_by_suffix(suffix: str, forensics: Forensics, captures: Path, tmp
         json.loads(text)
 
 
+def test_report_to_standard_output(
+    forensics: Forensics, captures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    said = forensics("report", captures / "go", "-o", "-", "--format", "md")
+    assert said.code == 0 and said.out.startswith("# Memory report: go")
+    assert forensics("report", captures / "go", "-o", "-").out.endswith("</html>\n")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_report_replaces_another_file_by_force_only(
+    forensics: Forensics, captures: Path, tmp_path: Path
+) -> None:
+    file = tmp_path / "notes.md"
+    file.write_text("my own work")
+    assert forensics("report", captures / "go", "-o", file).code == 3
+    assert file.read_text() == "my own work"
+    assert forensics("report", captures / "go", "-o", file, "--force").code == 0
+    assert forensics("report", captures / "one", "-o", file).code == 0
+    assert file.read_text().startswith("# Memory report: one")
+
+
+def test_findings_say_how_many_of_what_was_judged(forensics: Forensics, captures: Path) -> None:
+    assert forensics("findings", captures / "one").out == "No findings in one (1 profile).\n"
+    assert forensics("findings", captures / "mended").out.endswith("(3 snapshots).\n")
+
+
+def test_import_names_every_kind_of_file(forensics: Forensics) -> None:
+    said = forensics("import", "--help").out
+    for loader in loaders():
+        assert re.search(rf"^  {loader.name} +\S", said, re.MULTILINE), loader.name
+    assert ".heapsnapshot" in said and "grf" in said
+
+
+_TIMERS = """
+function serve(n) {
+  const response = { $metadata: { httpStatusCode: 200, requestId: "R" + n, attempts: 1, totalRetryDelay: 0 },
+    Count: 1, ScannedCount: 1,
+    Items: [{ pk: { S: `order-${n}` }, sk: { N: `${n}` }, note: { S: `text ${n}`.repeat(9) } }] };
+  setInterval(() => response.Count, 1e6);
+}
+for (let n = 0; n < 120; n++) serve(n);
+require("node:v8").writeHeapSnapshot("one.heapsnapshot");
+for (let n = 0; n < 90; n++) serve(n + 200);
+require("node:v8").writeHeapSnapshot("two.heapsnapshot");
+process.exit(0);
+"""
+
+
+def test_the_check_of_what_closures_hold_finds_what_they_hold(
+    forensics: Forensics, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each closure has a context of its own: only the roots have all of them below."""
+    monkeypatch.chdir(tmp_path)
+    Path("timers.js").write_text(_TIMERS)
+    subprocess.run([require("node", "it writes the snapshots"), "timers.js"], check=True, timeout=300)
+    made = forensics("import", "one.heapsnapshot", "two.heapsnapshot", "--to", "timers")
+    assert made.code == 0, made.err
+    held = [
+        each for each in forensics("findings", "timers", "--json").json["findings"] if each["objects"] == 210
+    ]
+    assert held
+    command = shlex.split(held[0]["evidence"][-1].removeprefix("check: "))
+    assert command[:2] == ["forensics", "sql"]
+    rows = forensics(*command[1:], "--json").json
+    assert [row["elements"] for row in rows] == [210], command
+
+
+def test_a_capture_of_another_user_is_not_called_damaged(forensics: Forensics, captures: Path) -> None:
+    """Root reads everything: there this goes on as nobody, below a folder that nobody may enter."""
+    forensics("show", "/nonexistent")  # what is imported on the way may lie where nobody may read
+    with tempfile.TemporaryDirectory() as above:
+        os.chmod(above, 0o755)
+        folder = Path(shutil.copytree(captures / "go", Path(above, "go")))
+        profile = next(folder.glob("allocations/*"))
+        for closed, named in ((profile, profile), (folder / "manifest.json", folder / "manifest.json")):
+            for each in (folder, folder / "allocations"):
+                each.chmod(0o755)
+            for each in folder.rglob("*.*"):
+                each.chmod(0o644)
+            closed.chmod(0o600 if os.geteuid() == 0 else 0o000)
+            owner = pwd.getpwuid(os.geteuid()).pw_name
+            ran = _as_nobody(lambda: forensics("show", folder))
+            text = " ".join(ran.err.split())
+            assert ran.code == 3 and f"{named} may not be read by" in text.replace("\n", ""), ran.err
+            assert f"it belongs to {owner}" in text and "damaged" not in text
+            assert "chown" in text or "chmod" in text
+
+
+def _as_nobody(run: Callable[[], Ran]) -> Ran:
+    if os.geteuid() != 0:
+        return run()
+    os.seteuid(65534)
+    try:
+        return run()
+    finally:
+        os.seteuid(0)
+
+
+# -- the lab ---------------------------------------------------------------------------------------------------------
+
+
+def _lab(folder: Path, **variables: str) -> subprocess.Popen[bytes]:
+    """``forensics lab`` in ``folder``, in a session of its own, what it says in ``said``."""
+    own = {f"JUPYTER_{each}_DIR": str(folder / each.lower()) for each in ("CONFIG", "DATA", "RUNTIME")}
+    with (folder / "said").open("wb") as said:
+        return subprocess.Popen(
+            [sys.executable, "-m", "forensics.cli", "lab"],
+            cwd=folder,
+            env={**os.environ, **own, "BROWSER": "true", **variables},
+            stdout=said,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+
+
+def test_the_lab_starts_for_whoever_calls_it(tmp_path: Path) -> None:
+    """Root too: the server is behind a token, on this machine only."""
+    lab, said = _lab(tmp_path), tmp_path / "said"
+    try:
+        until = time.monotonic() + 180
+        while not re.search(r"http://127\.0\.0\.1:\d+/lab/\S+token=", said.read_text()):
+            assert lab.poll() is None and time.monotonic() < until, said.read_text()
+            time.sleep(0.3)
+        (server,) = psutil.Process(lab.pid).children()
+        lab.terminate()
+        lab.wait(60)
+        assert not server.is_running()  # it goes with the one that started it
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(lab.pid, signal.SIGKILL)
+    assert ("as root" in said.read_text()) == (os.geteuid() == 0)
+    assert (tmp_path / "forensics-notebooks" / "00_start_here.ipynb").is_file()
+
+
+def test_a_lab_that_cannot_start_ends_with_3(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    lab = _lab(tmp_path, JUPYTER_RUNTIME_DIR=str(tmp_path / "file" / "runtime"))
+    assert lab.wait(180) == 3
+    assert "error: JupyterLab ended with an error" in (tmp_path / "said").read_text()
+
+
+def test_the_lab_says_where_its_notebooks_go(forensics: Forensics) -> None:
+    assert "./forensics-notebooks" in forensics("lab", "--help").out
+
+
 def test_sql(forensics: Forensics, captures: Path) -> None:
     query = "SELECT type, count(*) AS n FROM objects GROUP BY type ORDER BY n DESC LIMIT 2"
     rows = forensics("sql", captures / "leaking", query, "--json")
@@ -274,7 +447,11 @@ def test_capture_watches_and_says_what_the_series_is(forensics: Forensics, tmp_p
     page.server_close()
     assert taken.code == 0
     assert set(open_capture(folder).process["requests"].dropna()) == {41}
-    assert re.search(r"^growth +cannot tell yet, watch for \d+ seconds in all$", taken.out, re.MULTILINE)
+    assert re.search(
+        r"^growth +of the resident set: cannot tell yet, watch for \d+ seconds in all$",
+        taken.out,
+        re.MULTILINE,
+    )
     assert forensics("show", folder, "--json").json["growth"]["watch_for"] >= 30
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import subprocess
 import sys
@@ -67,6 +68,9 @@ def captures(moto: Moto, tmp_path_factory) -> dict[str, Path]:
                 own = next(each for each in listed if each["pid"] == service.pid)
                 assert own["runtime"] == "go" and own["endpoint"] == f"{service.url}/debug/pprof"
                 assert "heap?gc=1, goroutine" in plan.stdout and str(service.pid) in plan.stdout
+        for earlier, later in itertools.pairwise(fx.open(folder).manifest["allocations"]):
+            # "seconds" is rounded to a millisecond
+            assert later["taken_at"] - earlier["taken_at"] >= every + earlier["seconds"] - 0.001
         taken[variant] = folder
     return taken
 

@@ -73,8 +73,12 @@ def test_every_other_verb_works_on_it(captures, tmp_path):
     shown = forensics("show", leaking)
     assert "api.js · responses" in shown and "node" in shown
     assert "api.js · responses" in forensics("diff", leaking)
-    chains = forensics("chains", leaking, "--to", "response")
-    assert "response" in chains
+    # neither V8's list of its roots is a holder nor Node's own buffers data
+    holders = fx.open(leaking).snapshots[-1].holders()
+    assert len(holders) and "(root)" not in {each.path for each in holders}
+    assert "response" in forensics("chains", leaking, "--to", "response")
+    everything = forensics("chains", leaking)
+    assert "response" in everything and "crlf_buf" not in everything
     kinds = json.loads(forensics("sql", leaking, "SELECT count(*) AS n FROM objects", "--json"))
     assert kinds[0]["n"] == len(fx.open(leaking).snapshots[-1])
     for suffix in ("html", "md", "sarif", "json"):

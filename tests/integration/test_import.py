@@ -33,6 +33,16 @@ def forensics(*arguments, status: int = 0) -> str:
     return done.stdout
 
 
+def refused(*arguments) -> str:
+    """What is said on standard error, in one line."""
+    done = subprocess.run(
+        [sys.executable, "-m", "forensics.cli", *map(str, arguments)],
+        capture_output=True, text=True, timeout=300, check=False,
+    )  # fmt: skip
+    assert done.returncode == 3 and "Traceback" not in done.stderr
+    return " ".join(done.stderr.split())
+
+
 @pytest.mark.parametrize(("name", "expected"), FILES.items(), ids=list(FILES))
 def test_every_kind_of_file(tmp_path, name, expected):
     kind, runtime, place = expected
@@ -45,6 +55,14 @@ def test_every_kind_of_file(tmp_path, name, expected):
     report = tmp_path / "report.html"
     forensics("report", folder, "-o", report)
     assert "<html" in report.read_text()
+
+
+def test_files_of_two_languages_are_no_capture(tmp_path):
+    said = refused("import", DATA / "memray-normal.bin", DATA / "go-after.pb.gz", "--to", tmp_path / "both")
+    assert "memray-normal.bin (python), go-after.pb.gz (go)" in said
+    assert not (tmp_path / "both").exists()
+    # what jemalloc saw of a Python process belongs to it
+    forensics("import", DATA / "memray-normal.bin", DATA / "jemalloc.heap", "--to", tmp_path / "one")
 
 
 PROGRAM = """

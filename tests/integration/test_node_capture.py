@@ -53,6 +53,17 @@ def port_is_free():
         probe.bind(("127.0.0.1", PORT))
 
 
+def test_what_is_foretold_is_of_the_size_of_what_happens_and_knows_buffers_from_the_heap(tmp_path):
+    with started(script=IDLE.with_name("buffers.js")) as program:
+        cost = fx.plan(program.pid).cost
+        folder = fx.capture(program.pid, to=tmp_path / "capture", snapshots=1)
+        capture = fx.open(folder)
+        assert psutil.Process(program.pid).memory_info().rss > 3 * capture.manifest["counters"]["heapTotal"]
+        assert 0.4 < cost.objects / len(capture.snapshots[0]) < 3
+        size = sum(each.stat().st_size for each in (folder / "snapshots").rglob("*") if each.is_file())
+        assert 0.4 < cost.disk_bytes / size < 3
+
+
 def test_a_capture_leaves_the_inspector_shut_and_the_process_running(tmp_path):
     with started() as program:
         assert listening(program.pid) == set()
@@ -64,6 +75,9 @@ def test_a_capture_leaves_the_inspector_shut_and_the_process_running(tmp_path):
         assert capture.manifest["runtime_version"].split(".")[0].isdigit()
         assert len(capture.snapshots) == 2
         assert all(entry["pause_seconds"] > 0 for entry in capture.manifest["snapshots"])
+        earlier, later = capture.manifest["snapshots"]
+        # it served for as long as was asked for, however long the first stood still
+        assert later["taken_at"] - earlier["taken_at"] >= 0.5 + earlier["pause_seconds"]
         assert len(capture.process) >= 1
         # The same object has the same id in both.
         first, second = (
@@ -198,6 +212,8 @@ def test_censuses_in_place_of_snapshots_say_what_grew(tmp_path):
         assert list(rows.loc["holding.js · responses", ["elements 0", "elements 1"]]) == [100, 177]
         assert len(capture.snapshots) == 0
         assert all(entry["longest_pause"] > 0 for entry in capture.manifest["census"])
+        earlier, later = capture.manifest["census"]
+        assert later["taken_at"] - earlier["taken_at"] >= 1 + earlier["longest_pause"]
         raw = b"".join(file.read_bytes() for file in capture.folder.rglob("*") if file.is_file())
         assert b"order-5" not in raw and b"C5" not in raw
 

@@ -12,7 +12,7 @@ import pytest
 
 from forensics.rules import GUARDS, STACK_RULES
 from forensics.rules.by_handlers import PATTERNS
-from forensics.rules.javascript import REMEDIES
+from forensics.rules.javascript import CAPTURED, REMEDIES
 from forensics.specimens import packages
 from forensics.specimens.moto import Moto
 from forensics.specimens.service import SPECIMENS
@@ -23,7 +23,7 @@ KEEP_ALIVE = Path(__file__).parents[1] / "corpus" / "node" / "keep_alive.js"
 ORDERS = 250
 #: Whole remedies, and the lines that the rules by allocation stacks and the guards give.
 CODES = {
-    "remedies": {name: remedy.code for name, remedy in REMEDIES.items()},
+    "remedies": {**{name: remedy.code for name, remedy in REMEDIES.items()}, "captured": CAPTURED.code},
     "lines": {
         rule.id: remedy.code
         for rule in (*STACK_RULES, *GUARDS, *PATTERNS.values())

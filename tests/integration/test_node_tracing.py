@@ -48,11 +48,12 @@ def folder(tmp_path_factory) -> Path:
 def captures(folder, moto) -> tuple[fx.Capture, fx.Capture]:
     """Under load, and after everything was dropped."""
     specimen = node_program("traced", "leaking", folder / "traced.js")
-    with Service(specimen, moto, environment={"NODE_OPTIONS": "--inspect-port=0"}) as service:
+    environment = {"NODE_OPTIONS": "--inspect-port=0", "FORENSICS_ROUTES": "1"}
+    with Service(specimen, moto, environment=environment) as service:
         alike = httpx.get(f"{service.url}/alike", timeout=60, trust_env=False).raise_for_status().json()
         assert alike["traced"] == alike["untraced"]
         assert alike["failed"] == "ResourceNotFoundException"
-        driven = Driven(service.url, EACH)
+        driven = Driven(service.url, EACH, "/shop/orders")
         driven.drive()
         order = Order(snapshots=0, trigger=driven, watch=240, sample_every=0.2)
         take(service.pid, folder / "full", order)
@@ -79,9 +80,8 @@ def test_every_holder_is_traced_to_its_call(captures, folder):
         finding = loud[f"traced.js · {holder}"]
         assert (finding.dynamodb.operation, finding.dynamodb.table) == (operation, "Orders"), finding
         traced = [line for line in finding.evidence if line.startswith("traced: ")]
-        assert len(traced) == 1 and f"{operation} responses of Orders fetched at {site}" in traced[0], (
-            finding.evidence
-        )
+        told = f"{operation} responses of Orders fetched at {site} during GET /shop/orders/:customer are still here"
+        assert len(traced) == 1 and told in traced[0], finding.evidence
 
 
 def test_the_responses_that_are_held_are_listed_and_no_others(captures):

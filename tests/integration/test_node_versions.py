@@ -12,9 +12,12 @@ import forensics as fx
 from forensics.agent.stream import EdgeKind
 from forensics.capture.node import inspector
 from forensics.errors import TargetError
+from forensics.formats.heapsnapshot import read, tagged
 from forensics.formats.v8.graph import load
 from forensics.specimens import packages
 from forensics.specimens.program import Program
+from forensics.specimens.service import SPECIMENS
+from forensics.tracing import NODE
 from tests.conftest import require
 from tests.integration.test_heapsnapshot import HERE, variable
 from tests.integration.test_node_capture import HOLDING, goes_on, listening, turns
@@ -68,6 +71,19 @@ def test_it_is_captured_by_its_pid(version, tmp_path):
         assert "holding.js · responses" in set(counted["path"])
         assert listening(program.pid) == ports
         goes_on(program)
+
+
+@pytest.mark.parametrize(("version", "asked"), [("18", True), ("22", True), ("22", False), ("24", False)])
+def test_the_tracer_knows_the_route_where_that_costs_nothing_or_is_asked_for(version, asked, tmp_path):
+    file = tmp_path / "routes.heapsnapshot"
+    environment = {"NODE_PATH": str(packages.installed(SPECIMENS / "express" / "package.json"))}
+    if asked:
+        environment["FORENSICS_ROUTES"] = "1"
+    command = [node_of(version), "--no-warnings", HERE / "routes.js", NODE, file]
+    subprocess.run(command, check=True, timeout=120, env=environment)
+    (row,) = tagged(read(file))
+    assert (row["operation"], row["tables"]) == ("GetItem", ["Orders"])
+    assert row["context"] == ("GET /tenants/…/orders/:id" if asked or version == "24" else None)
 
 
 def _paths(graph):

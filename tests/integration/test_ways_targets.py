@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -71,6 +72,57 @@ def test_text_html_json_and_pandas_show_the_same_targets() -> None:
         assert target.finish() == "fine"
 
 
+_LISTENER = """
+import socket, sys, time
+ports = [socket.create_server(("127.0.0.1", 0)) for _ in range(2)]
+print(*(each.getsockname()[1] for each in ports), flush=True)
+time.sleep(120)
+"""
+
+
+def test_two_services_are_told_apart_by_command_and_ports(tmp_path: Path) -> None:
+    secret = "AKIAIOSFODNN7EXAMPLE"
+    with contextlib.ExitStack() as stack:
+        services, ports = {}, {}
+        for name in ("orders", "stock"):
+            (tmp_path / name).mkdir()
+            (tmp_path / name / "main.py").write_text(_LISTENER)
+            command = [sys.executable, "-u", str(tmp_path / name / "main.py"), "--key", secret]
+            started = stack.enter_context(subprocess.Popen(command, stdout=subprocess.PIPE, text=True))
+            stack.callback(started.kill)
+            assert started.stdout is not None
+            ports[name] = sorted(map(int, started.stdout.readline().split()))
+            services[name] = started.pid
+
+        def listed(columns: int, *options: str) -> str:
+            return subprocess.run(
+                [sys.executable, "-m", "forensics.cli", "targets", *options],
+                capture_output=True,
+                text=True,
+                check=True,
+                env={**os.environ, "COLUMNS": str(columns)},
+            ).stdout
+
+        rows = {each["pid"]: each for each in json.loads(listed(80, "--json"))["targets"]}
+        wide, narrow = listed(200), listed(80)
+        frame = targets.targets().to_pandas().set_index("pid")
+        for name, pid in services.items():
+            row = rows[pid]
+            assert row["command"] == f"{name}/main.py --key ***"
+            assert row["ports"] == ports[name]
+            # what was there before still is
+            assert row["name"] and row["command_line"][-1] == secret and row["rss"] > 0
+            line = next(line for line in wide.splitlines() if line.split()[:1] == [str(pid)])
+            # (they are this interpreter's children, and so said to be its workers)
+            assert f"  {name}/main.py --key ***; worker of {os.getpid()}  " in line
+            assert f"  {ports[name][0]}, {ports[name][1]}  python " in line
+            assert re.search(rf"^ *{pid}  {name}/", narrow, re.MULTILINE)
+            assert str(ports[name][0]) in narrow
+            assert (frame.command[pid], list(frame.ports[pid])) == (row["command"], ports[name])
+        assert max(map(len, narrow.splitlines())) <= 80
+        assert secret not in narrow + wide
+
+
 def test_a_node_process_says_how_it_is_captured(require) -> None:
     node = require("node", "install Node.js 20 or later")
     with process(node, "-e", "setTimeout(() => {}, 60000)") as started:
@@ -96,6 +148,7 @@ def test_a_go_process_is_known_by_its_build_information(require, tmp_path: Path)
     version = subprocess.run([go, "version", binary], capture_output=True, text=True, check=True).stdout
     with process(binary) as started:
         found = targets.look_at(started.pid)
+        assert (found.command, found.ports) == ("sleeper", ())
         assert (found.runtime, f"go{found.version}") == ("go", version.split()[-1])
         assert "pprof" in found.how
 
@@ -179,6 +232,8 @@ def test_a_uvicorn_master_leads_to_its_workers(tmp_path: Path, free_port: int) -
         wait_until(lambda: len(targets.inspect(master.pid).workers) == 2)
         workers = targets.inspect(master.pid).workers
         by_pid = {each.pid: each for each in targets.targets()}
+        assert by_pid[master.pid].command == f"uvicorn served:application --workers 2 --port {free_port}"
+        assert by_pid[master.pid].ports == (free_port,)
         assert by_pid[master.pid].role == "master of 2"
         assert {by_pid[worker].master for worker in workers} == {master.pid}
         with pytest.raises(TargetError, match="master of 2 workers") as caught:

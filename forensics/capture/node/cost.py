@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import psutil
+
 from forensics.capture import guard
 from forensics.capture.table import size
 from forensics.errors import CaptureError
@@ -18,6 +20,9 @@ EXTRA_PER_NODE = 320
 _CENSUS_SECONDS_PER_NODE = 3e-8
 _LEAST_EXTRA = 48 << 20
 _LEAST_PAUSE = 0.1
+#: V8 asks the kernel for its pages at multiples of so many bytes. So does malloc for other threads' arenas, and some
+#: kernels place buffers of megabytes so: then more is foretold than comes, never less.
+_PAGE = 256 << 10
 #: bytes of our own file for each node, and of the snapshot that is held in this process's memory meanwhile
 DISK_PER_NODE = 85
 SNAPSHOT_PER_NODE = 90
@@ -56,6 +61,25 @@ def degrees(snapshot: SnapshotCost) -> tuple[Degree, ...]:
         Degree("census of containers", "--census", census, 16 << 20),
         Degree("snapshot", "--snapshots 1", snapshot.pause_seconds, snapshot.extra_bytes),
     )
+
+
+def heap_of(pid: int) -> int:
+    """Bytes of process ``pid`` that are V8's heap, read from its memory map, before anything is asked of it.
+
+    Measured on Node 18 to 24, heaps of 4 to 460 MB beside 200 MB of buffers: 0.7 to 1.1 of ``heapTotal`` (what V8 has
+    not touched yet is not in memory). All its anonymous memory where the map may not be read; OSError if it is gone.
+    """
+    everything = guard.memory_of(pid)
+    try:
+        maps = psutil.Process(pid).memory_maps(grouped=False)
+    except psutil.Error:
+        maps = []
+    pages = sum(
+        each.anonymous + each.swap
+        for each in maps
+        if each.path == "[anon]" and int(each.addr.partition("-")[0], 16) % _PAGE == 0
+    )
+    return pages or everything.anonymous + everything.swapped
 
 
 def foretell(heap_bytes: int) -> SnapshotCost:

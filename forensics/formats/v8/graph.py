@@ -7,6 +7,7 @@ hash table become KEY, KEY_OBJECT and MEMBER, those of an object used as a dicti
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,12 +32,15 @@ from forensics.formats.v8.references import (
     texts_in_pool,
 )
 from forensics.formats.v8.scripts import code_table
+from forensics.formats.v8.unused import unused
 from forensics.heap.columns import frames
 from forensics.heap.graph import HeapGraph
 
 #: Node types whose own name is what they are; the rest are called by their type.
 _NAMED_TYPES = ("object", "native", "synthetic", "hidden")
 _NAMES_OF_TYPES = {"code": "(compiled code)", "object shape": "(object shape)", "array": "(array)"}
+#: V8 of 2026 names a context by its scope, and the global one by its page: that is no type.
+_CONTEXT = re.compile(r"^(system / (?:Native)?Context) / .*", re.DOTALL)
 #: Array nodes keep V8's own names for them.
 _INHERITED = "__proto__"
 _ELEMENTS = "(object elements)"
@@ -79,6 +83,7 @@ def convert(
     """
     objects, kinds, labels = raw.objects, raw.edge_kinds, raw.labels
     code = code_table(raw)
+    idle = unused(raw)
     holds = holding(raw)
     root_objects = roots(raw, holds)
     found = tables.find(raw)
@@ -125,6 +130,7 @@ def convert(
         code=code,
         meta={"runtime": "node", "values": values_kept, **(meta or {})},
         mappings=raw.storage.mappings,
+        unused=idle,
     )
     kinds_found = zip(SECRET_KINDS, secrets, strict=False)
     return Loaded(graph, {name: int(count) for name, count in kinds_found if name and count})
@@ -157,8 +163,10 @@ def _types(raw: RawHeap, found: tables.Collections) -> pa.Array:
     names_in_use(raw.types, raw.names, named, unless, empty, present)
     used = np.flatnonzero(present)
     place = np.zeros(len(raw.strings), np.int32)
-    place[used] = np.arange(len(used), dtype=np.int32)
-    names = [name if name else "(system)" for name in arrow.taken(raw.strings, used).to_pylist()]
+    names = [_CONTEXT.sub(r"\1", name) or "(system)" for name in arrow.taken(raw.strings, used).to_pylist()]
+    numbers = {name: number for number, name in enumerate(dict.fromkeys(names))}
+    place[used] = [numbers[name] for name in names]
+    names = list(numbers)
     types = raw.objects["type"]
     number_types(raw.types, raw.names, named, unless, empty, place, len(names), types)
     names += [_NAMES_OF_TYPES.get(name, f"({name})") for name in raw.node_types]

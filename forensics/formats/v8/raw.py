@@ -9,13 +9,29 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from forensics.formats.v8.records import EDGE_ROLES, NODE_ROLES, NOWHERE, OUT_OF_RANGE, read_edges, read_nodes
+from forensics import arrow
+from forensics.formats.v8.records import (
+    EDGE_FIELDS,
+    FINE,
+    MOST_FIELDS,
+    NODE_FIELDS,
+    NOWHERE,
+    OUT_OF_RANGE,
+    keep_edges,
+    keep_nodes,
+    whole,
+)
+from forensics.formats.v8.scopes import Scopes, read_scopes
 from forensics.formats.v8.sections import Sections
 from forensics.formats.v8.storage import Storage
 from forensics.heap.compiled import compiled, frozen
 
 #: Indices are 32 bits wide.
 _MOST = (1 << 31) - 2
+#: Nodes after which the memory is given back in which files are shown.
+_STRETCH = 1 << 20
+_LOCATION_FIELDS = ("object_index", "script_id", "line", "column")
+_WRONG = {OUT_OF_RANGE: "has a number that is out of range", NOWHERE: "leads to no node"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,6 +48,7 @@ class RawHeap:
     strings : Arrow array
     objects : the columns of our own table of objects; ``ids`` and ``sizes`` are among them, the rest is to be filled
     storage : where the columns are that become ours
+    scopes : which variables functions share and use, None where the file does not tell
     """
 
     node_types: tuple[str, ...]
@@ -48,6 +65,7 @@ class RawHeap:
     strings: pa.Array
     objects: dict[str, np.ndarray] = field(repr=False)
     storage: Storage = field(repr=False)
+    scopes: Scopes | None = None
 
     def node_type(self, name: str) -> int:
         """The number of a node type, 255 where this file knows none of that name."""
@@ -56,6 +74,18 @@ class RawHeap:
     def edge_type(self, name: str) -> int:
         """The number of an edge type, 255 where this file knows none of that name."""
         return self.edge_types.index(name) if name in self.edge_types else 255
+
+    def follow(self, nodes: np.ndarray, name: str, kind: str = "internal") -> np.ndarray:
+        """int64[len(nodes)]: what each node's edge of that name and type leads to, -1 where there is none.
+
+        A node of -1 has none. To be asked before the edges become references.
+        """
+        found = np.full(len(nodes), -1, np.int64)
+        label = arrow.index(self.strings, name)
+        if label >= 0 and len(nodes):
+            edges = map(frozen, (self.offsets, self.edge_kinds, self.labels, self.targets))
+            _follow(*edges, frozen(nodes.astype(np.int64)), self.edge_type(kind), label, found)
+        return found
 
 
 def read(path: Path, folder: Path | None = None) -> RawHeap:
@@ -80,9 +110,12 @@ def read(path: Path, folder: Path | None = None) -> RawHeap:
         types, names, objects, offsets = _nodes(sections, storage, node_fields, nodes)
         if offsets[-1] != edges:
             raise sections.error(f"the nodes have {int(offsets[-1]):,} edges, {edges:,} were announced", 0)
-        strings = sections.strings()
         references = _edges(sections, storage, edge_fields, edges, len(node_fields), nodes)
         kinds, labels = references["kind"], references["label"]
+        locations = _locations(sections, meta, len(node_fields), nodes)
+        scopes = read_scopes(sections, meta, len(node_fields), nodes)
+        strings = sections.strings()
+        sections.check_end()
         node_types, edge_types = _types(sections, meta, "node"), _types(sections, meta, "edge")
         if nodes and int(types.max()) >= len(node_types):
             raise sections.error("a node has a type that the file does not describe", 0)
@@ -93,6 +126,8 @@ def read(path: Path, folder: Path | None = None) -> RawHeap:
         named = np.array([name not in ("element", "hidden") for name in edge_types], np.bool_)
         if not labels_exist(frozen(kinds), frozen(labels), named, len(strings)):
             raise sections.error("an edge has a name that is not among the strings", 0)
+        if scopes is not None and not scopes.named(len(strings)):
+            raise sections.error("a variable has a name that is not among the strings", 0)
         return RawHeap(
             node_types=node_types,
             edge_types=edge_types,
@@ -104,10 +139,11 @@ def read(path: Path, folder: Path | None = None) -> RawHeap:
             edge_kinds=kinds,
             labels=labels,
             targets=references["target"],
-            locations=_locations(sections, meta, len(node_fields), nodes),
+            locations=locations,
             strings=strings,
             objects=objects,
             storage=storage,
+            scopes=scopes,
         )
 
 
@@ -122,8 +158,12 @@ def _count(sections: Sections, name: str) -> int:
 
 def _fields(sections: Sections, meta: dict[str, Any], what: str) -> list[str]:
     fields = meta.get(f"{what}_fields")
-    needed = NODE_ROLES if what == "node" else EDGE_ROLES
-    if not isinstance(fields, list) or not all(name in fields for name in needed) or len(fields) > 64:
+    needed = NODE_FIELDS if what == "node" else EDGE_FIELDS
+    if (
+        not isinstance(fields, list)
+        or not all(name in fields for name in needed)
+        or len(fields) > MOST_FIELDS
+    ):
         raise sections.error(f"its {what}_fields are {str(fields)[:200]}", 0)
     return [str(name) for name in fields]
 
@@ -147,15 +187,11 @@ def _nodes(
     objects, offsets = storage.table("objects", count), storage.table("offsets", count + 1)["offset"]
     edges = offsets[1:]  # first how many each node has
     columns = types, names, objects["address"], objects["shallow_size"], edges
-    roles = _roles(fields, NODE_ROLES)
-
-    def stretch(at: int, end: int, first: int, last: int) -> tuple[int, int, int]:
-        return read_nodes(sections.bytes, at, end, roles, limits, first, last, *columns)
-
-    for at, node, wrong in sections.stretches("nodes", count, stretch):
-        if wrong == OUT_OF_RANGE:
-            raise sections.error(f"a number is out of range in node {node:,}", at)
-        storage.release()
+    places = _places(fields, NODE_FIELDS)
+    for first, rows in sections.records("nodes", len(fields), count):
+        _check(sections, "node", rows, first, keep_nodes(rows, places, limits, first, *columns))
+        if first // _STRETCH != (first + len(rows)) // _STRETCH:
+            storage.release()
     np.cumsum(edges, out=edges)
     return types, names, objects, offsets
 
@@ -167,32 +203,31 @@ def _edges(
     sections.need("edges", count * len(fields))
     references = storage.table("references", count)
     columns = references["kind"], references["label"], references["target"]
-    roles = _roles(fields, EDGE_ROLES)
-
-    def stretch(at: int, end: int, first: int, last: int) -> tuple[int, int, int]:
-        return read_edges(sections.bytes, at, end, roles, node_width, nodes, _MOST, first, last, *columns)
-
-    for at, edge, wrong in sections.stretches("edges", count, stretch):
-        if wrong == OUT_OF_RANGE:
-            raise sections.error(f"a number is out of range in edge {edge:,}", at)
-        if wrong == NOWHERE:
-            raise sections.error(f"edge {edge:,} leads to no node", at)
+    places = _places(fields, EDGE_FIELDS)
+    for first, rows in sections.records("edges", len(fields), count):
+        _check(
+            sections, "edge", rows, first, keep_edges(rows, places, node_width, nodes, _MOST, first, *columns)
+        )
     return references
 
 
-def _roles(fields: list[str], names: tuple[str, ...]) -> np.ndarray:
-    """int8[width]: which of ``names`` each field is, -1 for none."""
-    return np.array([names.index(field) if field in names else -1 for field in fields], np.int8)
+def _check(sections: Sections, what: str, rows: np.ndarray, first: int, told: tuple[int, int]) -> None:
+    """That all of these rows were kept; ``first`` is the number of the first one."""
+    row, wrong = told
+    if wrong != FINE:
+        at = sections.offset_after(f"{what}s", (first + row + 1) * rows.shape[1])
+        raise sections.error(f"{what} {first + row:,} {_WRONG[wrong]}", at)
+
+
+def _places(fields: list[str], names: tuple[str, ...]) -> np.ndarray:
+    """Where the fields of these names stand in a row."""
+    return np.array([fields.index(name) for name in names], np.int64)
 
 
 def _locations(sections: Sections, meta: dict[str, Any], node_width: int, nodes: int) -> np.ndarray:
-    fields = meta.get("location_fields")
-    wanted = ("object_index", "script_id", "line", "column")
-    if "locations" not in sections or not isinstance(fields, list) or not set(wanted) <= set(fields):
+    found = whole(sections, "locations", meta.get("location_fields"), _LOCATION_FIELDS)
+    if found is None:
         return np.empty((0, 4), np.int64)
-    order = [fields.index(name) for name in wanted]
-    slices = [rows[:, order].copy() for _, rows in sections.records("locations", len(fields), None)]
-    found = np.concatenate(slices) if slices else np.empty((0, 4), np.int64)
     found[:, 0] //= node_width
     if len(found) and not 0 <= int(found[:, 0].min()) <= int(found[:, 0].max()) < nodes:
         raise sections.error("a source location belongs to no node", 0)
@@ -212,3 +247,13 @@ def labels_exist(kinds, labels, named, strings):
         if named[kinds[e]] and labels[e] >= strings:
             missing += 1
     return missing == 0
+
+
+@compiled
+def _follow(offsets, kinds, labels, targets, nodes, kind, label, found):
+    for k in range(nodes.size):
+        if nodes[k] < 0:
+            continue
+        for e in range(offsets[nodes[k]], offsets[nodes[k] + 1]):
+            if kinds[e] == kind and labels[e] == label:
+                found[k] = targets[e]

@@ -1,110 +1,83 @@
-"""Nodes and edges straight from a file's digits into columns, each number looked at once.
-
-A snapshot of 480 MB has a hundred million numbers: what is decided about them is decided where they are read.
-"""
+"""Nodes and edges: rows of numbers as a snapshot has them, put into columns, and what is decided about each there."""
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from forensics.heap.compiled import compiled, inlined
+from forensics.heap.compiled import compiled
+
+if TYPE_CHECKING:
+    from forensics.formats.v8.sections import Sections
 
 #: What can be wrong with a record.
 FINE: Final = 0
-NOT_A_NUMBER: Final = 1
-OUT_OF_RANGE: Final = 2
-NOWHERE: Final = 3
-#: Roles of a node's fields, in the order in which limits are given, and of an edge's.
-NODE_ROLES: Final = ("type", "name", "id", "self_size", "edge_count")
-EDGE_ROLES: Final = ("type", "name_or_index", "to_node")
-#: No whole number of a snapshot has more digits.
-_DIGITS: Final = 18
+OUT_OF_RANGE: Final = 1
+NOWHERE: Final = 2
+#: The fields that are read, in the order in which their places in a row are given.
+NODE_FIELDS: Final = ("type", "name", "id", "self_size", "edge_count")
+EDGE_FIELDS: Final = ("type", "name_or_index", "to_node")
+#: The last byte stands for a type that a file does not know.
+_MOST_TYPES: Final = 254
+#: Records with more fields than these are no snapshot's.
+MOST_FIELDS: Final = 64
 
 
-@inlined
-def next_number(data, at, end):
-    """(number, offset after it), white space and commas before it left out; offset -1 where none stands there."""
-    while at < end and (data[at] == 44 or data[at] <= 32):
-        at += 1
-    negative = at < end and data[at] == 45
-    if negative:
-        at += 1
-    begin = at
-    value = np.int64(0)
-    while at < end and 48 <= data[at] <= 57:
-        value = value * 10 + (data[at] - 48)
-        at += 1
-    if negative:
-        value = -value
-    return value, (at if 0 < at - begin <= _DIGITS else np.int64(-1))
+def whole(sections: Sections, name: str, fields: Any, wanted: tuple[str, ...]) -> np.ndarray | None:
+    """int64[k, len(wanted)]: these fields of a section that may be missing; None where it, or one of them, is.
 
+    Parameters
+    ----------
+    fields : what the file says of the section's records
 
-@compiled
-def skip_separators(data, at, end):
-    """The offset of the next byte that is neither white space nor a comma."""
-    while at < end and (
-        data[at] == 44 or data[at] == 32 or data[at] == 10 or data[at] == 13 or data[at] == 9
-    ):
-        at += 1
-    return at
-
-
-@compiled
-def read_nodes(data, at, end, roles, limits, first, last, types, names, ids, sizes, counts):
-    """Read nodes ``first`` to ``last`` into the columns; (offset, node, what is wrong).
-
-    ``roles`` : int8[width], the role of each field, -1 where it has none. ``limits`` : int64[5], largest by role.
+    Raises
+    ------
+    FormatError : the section is not one of whole records.
     """
-    for i in range(first, last):
-        for field in range(roles.size):
-            value, after = next_number(data, at, end)
-            if after < 0:
-                return at, i, NOT_A_NUMBER
-            at = after
-            role = roles[field]
-            if role < 0:
-                continue
-            if value < 0 or value > limits[role]:
-                return at, i, OUT_OF_RANGE
-            if role == 0:
-                types[i] = value
-            elif role == 1:
-                names[i] = value
-            elif role == 2:
-                ids[i] = value
-            elif role == 3:
-                sizes[i] = value
-            else:
-                counts[i] = value
-    return at, last, FINE
+    if not isinstance(fields, list) or len(fields) > MOST_FIELDS or not set(wanted) <= set(map(str, fields)):
+        return None
+    if name not in sections:
+        return None
+    order = [fields.index(field) for field in wanted]
+    slices = [rows[:, order].copy() for _, rows in sections.records(name, len(fields), None)]
+    return np.concatenate(slices) if slices else np.empty((0, len(wanted)), np.int64)
 
 
 @compiled
-def read_edges(data, at, end, roles, width, nodes, most, first, last, kinds, labels, targets):
+def keep_nodes(rows, places, limits, first, types, names, ids, sizes, counts):
+    """(row, what is wrong with it): the rows become the nodes from number ``first`` on.
+
+    Parameters
+    ----------
+    rows : int64[k, fields of a node]
+    places : int64[5], where ``NODE_FIELDS`` stand in a row; limits : int64[5], the largest number of each
+    """
+    for k in range(rows.shape[0]):
+        for field in range(places.size):
+            number = rows[k, places[field]]
+            if number < 0 or number > limits[field]:
+                return k, OUT_OF_RANGE
+        types[first + k] = rows[k, places[0]]
+        names[first + k] = rows[k, places[1]]
+        ids[first + k] = rows[k, places[2]]
+        sizes[first + k] = rows[k, places[3]]
+        counts[first + k] = rows[k, places[4]]
+    return rows.shape[0], FINE
+
+
+@compiled
+def keep_edges(rows, places, width, nodes, most, first, kinds, labels, targets):
     """The same for edges; ``width`` is that of a node, for ``to_node`` is an offset into the nodes' numbers."""
-    for e in range(first, last):
-        for field in range(roles.size):
-            value, after = next_number(data, at, end)
-            if after < 0:
-                return at, e, NOT_A_NUMBER
-            at = after
-            role = roles[field]
-            if role < 0:
-                continue
-            if value < 0:
-                return at, e, OUT_OF_RANGE
-            if role == 0:
-                if value > 254:
-                    return at, e, OUT_OF_RANGE
-                kinds[e] = value
-            elif role == 1:
-                # An index may be any uint32; nothing is looked up by it.
-                labels[e] = min(value, most)
-            else:
-                node = value // width
-                if node * width != value or node >= nodes:
-                    return at, e, NOWHERE
-                targets[e] = node
-    return at, last, FINE
+    for k in range(rows.shape[0]):
+        kind, label, offset = rows[k, places[0]], rows[k, places[1]], rows[k, places[2]]
+        if kind < 0 or kind > _MOST_TYPES or label < 0 or offset < 0:
+            return k, OUT_OF_RANGE
+        node = offset // width
+        if node * width != offset or node >= nodes:
+            return k, NOWHERE
+        kinds[first + k] = kind
+        # An index may be any uint32; nothing is looked up by it.
+        labels[first + k] = min(label, most)
+        targets[first + k] = node
+    return rows.shape[0], FINE

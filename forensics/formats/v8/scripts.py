@@ -7,7 +7,11 @@ import pyarrow as pa
 
 from forensics import arrow
 from forensics.formats.v8.raw import RawHeap
+from forensics.formats.v8.scopes import Scopes
 from forensics.heap.columns import code
+
+#: Scopes looked at from one outwards for a function that the heap knows: no program nests deeper blocks.
+_MOST_AROUND = 100
 
 
 def code_table(raw: RawHeap) -> pa.Table:
@@ -47,6 +51,58 @@ def _files(raw: RawHeap, closures: np.ndarray, scripts: np.ndarray) -> tuple[np.
             found_ids.append(script)
             found_names.append(_text(raw, name))
     return np.array(found_ids, np.int64), found_names
+
+
+def places_of_scopes(
+    raw: RawHeap, scopes: Scopes, wanted: list[int], closure_of: dict[int, int], info_of: dict[int, int]
+) -> list[tuple[str, str, int]]:
+    """Function, file and line of each wanted scope: of the nearest function around it that the heap knows.
+
+    Parameters
+    ----------
+    closure_of, info_of : by scope a closure of its function, and the ScopeInfo of its contexts
+    """
+    nodes = np.array(sorted({closure_of[scope] for scope in closure_of if scope >= 0}), np.int64)
+    rows = raw.locations[np.isin(raw.locations[:, 0], nodes)]
+    lines = dict(zip(rows[:, 0].tolist(), (rows[:, 2] + 1).tolist(), strict=True))
+    files: dict[int, str] = {}
+    found = []
+    for scope in wanted:
+        script = int(scopes.scripts[scope])
+        if script not in files:
+            files[script] = _child_text(raw, script, "name")
+        name, line, around = "", 0, scope
+        for _ in range(_MOST_AROUND):
+            if around in closure_of:
+                closure = closure_of[around]
+                name, line = str(raw.strings[int(raw.names[closure])].as_py()), lines.get(closure, 0)
+                break
+            name = _own_name(raw, info_of[around]) if around in info_of else ""
+            around = int(scopes.parents[around])
+            if name or around < 0:
+                break
+        found.append((name, files[script], line))
+    return found
+
+
+def _own_name(raw: RawHeap, info: int) -> str:
+    """A function's name as its ScopeInfo has it: after the names of its variables; empty for what is no function."""
+    kind, count = _child(raw, info, ("scope_type_name",)), _child(raw, info, ("context_local_count",))
+    if kind < 0 or str(raw.strings[int(raw.names[kind])].as_py()) != "FUNCTION_SCOPE":
+        return ""
+    place = _child_text(raw, count, "value")
+    for e in range(int(raw.offsets[info]), int(raw.offsets[info + 1])):
+        target = int(raw.targets[e])
+        hidden = raw.edge_kinds[e] == raw.edge_type("hidden") and str(raw.labels[e]) == place
+        if hidden and raw.types[target] == raw.node_type("string"):
+            return str(raw.strings[int(raw.names[target])].as_py())
+    return ""
+
+
+def _child_text(raw: RawHeap, node: int, name: str) -> str:
+    """The text of the string that an internal edge of this name leads to; empty where there is none."""
+    child = _child(raw, node, (name,))
+    return _text(raw, child) if child >= 0 else ""
 
 
 def _text(raw: RawHeap, node: int, depth: int = 40) -> str:

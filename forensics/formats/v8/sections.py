@@ -3,7 +3,8 @@
 A snapshot is one JSON object whose members stand in the order in which V8's serializer writes them
 (``HeapSnapshotJSONSerializer::SerializeImpl`` in V8's src/profiler/heap-snapshot-generator.cc). JSON parsers would
 need ten times the file's size in memory; here numbers go straight into arrays, and nothing is made before it is
-known that the file is long enough to hold as many values as it claims.
+known that the file is long enough to hold as many values as it claims. Who reads the sections in their order goes
+through the file once: where one ends is known when it has been read.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from __future__ import annotations
 import itertools
 import json
 import mmap
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,18 +20,16 @@ import numpy as np
 import pyarrow as pa
 
 from forensics.errors import FormatError
-from forensics.formats.v8.records import NOT_A_NUMBER, next_number, skip_separators
+from forensics.formats.v8.numbers import read_numbers
 from forensics.heap.compiled import compiled
 
 #: The description of the fields is some kB; a longer one is no snapshot's.
 _HEAD_LIMIT = 1 << 20
-_SLICE = 1 << 18
-#: Records read at a time, and bytes looked through, before the file's pages are let go of.
-_STRETCH = 1 << 20
-_STRIDE = 1 << 25
+#: Records read at a time: their numbers stay in the processor's cache.
+_SLICE = 1 << 14
+#: Bytes read or looked through before the file's pages are let go of.
+_STRIDE = 1 << 24
 _SPACE = b" \t\r\n"
-#: (offset, end, first, last) → (offset, record, what is wrong)
-Stretch = Callable[[int, int, int, int], tuple[int, int, int]]
 _DAMAGED = "The file is damaged or was cut short while it was written; take the snapshot again."
 
 
@@ -55,9 +54,13 @@ class Sections:
             ) from error
         self.bytes = np.frombuffer(self._map, np.uint8)
         self.head: dict[str, Any] = {}
-        self._spans: dict[str, tuple[int, int]] = {}
-        self._find()
-        self._map.madvise(mmap.MADV_DONTNEED)
+        #: First byte after the opening bracket of each array found so far, and the closing brackets known so far.
+        self._begins: dict[str, int] = {}
+        self._ends: dict[str, int] = {}
+        #: Where the next member is looked for: nowhere once the last one was found.
+        self._at: int | None = self._after(0, b"{")
+        if not self._find_next() or not self.head:
+            raise self.error("it does not begin with its description", 0)
 
     def __enter__(self) -> Sections:
         return self
@@ -67,7 +70,9 @@ class Sections:
         self._map.close()
 
     def __contains__(self, name: str) -> bool:
-        return name in self._spans
+        while name not in self._begins and self._find_next():
+            pass
+        return name in self._begins
 
     def error(self, what: str, offset: int) -> FormatError:
         """A FormatError about this file at a byte offset."""
@@ -78,51 +83,72 @@ class Sections:
             offset=offset,
         )
 
-    def span(self, name: str) -> tuple[int, int]:
-        """First byte after the opening bracket of an array, and its closing bracket."""
-        if name not in self._spans:
-            raise self.error(f"it has no {name!r}", len(self._map))
-        return self._spans[name]
+    def check_end(self) -> None:
+        """See that the object ends as it should, whatever else is in it.
+
+        Raises
+        ------
+        FormatError : it does not.
+        """
+        while self._find_next():
+            pass
 
     # -- finding them ------------------------------------------------------------------------------------------
 
-    def _find(self) -> None:
-        at = self._after(0, b"{")
-        while True:
-            at = self._skip(at)
-            if self._byte(at) == b"}":
-                return
-            end = self._map.find(b'"', at + 1, at + 200)
-            if self._byte(at) != b'"' or end < 0:
-                raise self.error("a member's name was expected", at)
-            name = self._map[at + 1 : end].decode("ascii", "replace")
-            at = self._skip(self._after(end + 1, b":"))
-            at = self._skip(self._member(name, at))
-            if self._byte(at) == b",":
-                at += 1
-
-    def _member(self, name: str, at: int) -> int:
-        """Note one member; returns the offset after it."""
-        opening = self._byte(at)
-        if name == "snapshot":
-            text = self._map[at : at + _HEAD_LIMIT].decode("utf-8", "replace")
-            try:
-                self.head, length = json.JSONDecoder().raw_decode(text)
-            except (ValueError, RecursionError):
-                raise self.error("its description is not JSON", at) from None
-            return at + len(text[:length].encode())
-        if opening != b"[":
+    def _find_next(self) -> bool:
+        """Note the next member; False where there is none."""
+        if self._at is None:
+            return False
+        if self._begins:
+            at = self._skip(self._end(next(reversed(self._begins))) + 1)
+            self._at = at + 1 if self._byte(at) == b"," else at
+        at = self._skip(self._at)
+        if self._byte(at) == b"}":
+            self._at = None
+            return False
+        end = self._map.find(b'"', at + 1, at + 200)
+        if self._byte(at) != b'"' or end < 0:
+            raise self.error("a member's name was expected", at)
+        name = self._map[at + 1 : end].decode("ascii", "replace")
+        at = self._skip(self._after(end + 1, b":"))
+        if name == "snapshot" and not self.head:
+            at = self._skip(self._description(at))
+            self._at = at + 1 if self._byte(at) == b"," else at
+        elif self._byte(at) != b"[" or name in self._begins:
             raise self.error(f"{name!r} is not an array", at)
-        if name == "strings":
-            end = int(string_array_end(self.bytes, at + 1))
-        elif name == "trace_tree":
-            end = int(nested_array_end(self.bytes, at + 1))
         else:
-            end = self._closing(at + 1)
-        if end < 0:
-            raise self.error(f"{name!r} has no end", len(self._map))
-        self._spans[name] = (at + 1, end)
-        return end + 1
+            self._begins[name] = at + 1
+        return True
+
+    def _description(self, at: int) -> int:
+        """Read the description of the file; returns the offset after it."""
+        text = self._map[at : at + _HEAD_LIMIT].decode("utf-8", "replace")
+        try:
+            self.head, length = json.JSONDecoder().raw_decode(text)
+        except (ValueError, RecursionError):
+            raise self.error("its description is not JSON", at) from None
+        return at + len(text[:length].encode())
+
+    def _begin(self, name: str) -> int:
+        """The first byte after the opening bracket of an array."""
+        if name not in self:
+            raise self.error(f"it has no {name!r}", len(self._map))
+        return self._begins[name]
+
+    def _end(self, name: str) -> int:
+        """The closing bracket of an array: known from reading it, else looked for."""
+        if name not in self._ends:
+            begin = self._begins[name]
+            if name == "strings":
+                end = count_strings(self.bytes, begin)[2]
+            elif name == "trace_tree":
+                end = nested_array_end(self.bytes, begin)
+            else:
+                end = self._closing(begin)
+            if end < 0:
+                raise self.error(f"{name!r} has no end", len(self._map))
+            self._ends[name] = int(end)
+        return self._ends[name]
 
     def _closing(self, at: int) -> int:
         """The next closing bracket, -1 where there is none; what was looked at is let go of."""
@@ -153,90 +179,80 @@ class Sections:
     # -- reading them ------------------------------------------------------------------------------------------
 
     def need(self, name: str, values: int) -> None:
-        """That an array can hold ``values`` numbers at all: each takes a digit and a comma.
+        """That the file can hold ``values`` numbers in this array at all: each takes a digit and a comma.
 
         Raises
         ------
         FormatError : it cannot; the count that was claimed is wrong.
         """
-        begin, end = self.span(name)
-        if values < 0 or 2 * values - 1 > end - begin:
-            raise self.error(f"{name!r} cannot hold {values:,} numbers in its {end - begin:,} bytes", begin)
+        begin = self._begin(name)
+        left = len(self._map) - begin
+        if values < 0 or 2 * values - 1 > left:
+            raise self.error(f"{name!r} cannot hold {values:,} numbers in {left:,} bytes", begin)
 
     def records(self, name: str, width: int, count: int | None) -> Iterator[tuple[int, np.ndarray]]:
-        """(number of the first record, int64[k, width]) slices of an array of ``count`` records of ``width``.
+        """(number of the first record, int64[k, width]) slices of an array of records of ``width`` numbers.
 
         The slices are views of one buffer that is filled anew. ``count`` None: as many as there are.
-        """
-        begin, end = self.span(name)
-        if count is not None:
-            self.need(name, count * width)
-        buffer = np.empty(_SLICE * width, np.int64)
-        at, done, released = begin, 0, begin
-        while True:
-            at, filled, fine = read_numbers(self.bytes, at, end, buffer)
-            if not fine:
-                raise self.error(f"{name!r} holds something other than numbers", at)
-            if filled % width:
-                raise self.error(f"{name!r} ends within a record of {width} numbers", at)
-            if filled:
-                yield done, buffer[:filled].reshape(-1, width)
-                done += filled // width
-            released = self._release(released, at)
-            if at >= end:
-                break
-            if count is not None and done > count:
-                break
-        if count is not None and done != count:
-            raise self.error(f"{name!r} holds {done:,} records, not the {count:,} that were announced", at)
-
-    def stretches(self, name: str, count: int, read: Stretch) -> Iterator[tuple[int, int, int]]:
-        """Read ``count`` records by ``read``; yields (offset, record, what is wrong) of each part.
 
         Raises
         ------
         FormatError : there are fewer records, or more, or something that is no number.
         """
-        at, end = self.span(name)
-        released = at
-        for first in range(0, count, _STRETCH):
-            last = min(count, first + _STRETCH)
-            at, done, wrong = read(at, end, first, last)
-            if wrong == NOT_A_NUMBER:
-                at = int(skip_separators(self.bytes, at, end))
-                if at < end:
-                    raise self.error(f"{name!r} holds something other than numbers", at)
-                raise self.error(f"{name!r} ends in record {done:,} of {count:,}", at)
-            yield at, done, wrong
+        at = released = self._begin(name)
+        buffer = np.empty(_SLICE * width, np.int64)
+        done, filled, stop = 0, 0, at
+        while at >= stop and stop < len(self._map):
+            stop = min(at + _STRIDE, len(self._map))
+            full = True
+            while full:
+                at, filled = map(int, read_numbers(self.bytes, at, stop, buffer, filled))
+                full = filled == buffer.size
+                whole = filled - filled % width
+                rows = buffer[:whole].reshape(-1, width)
+                if count is not None and done + len(rows) > count:
+                    raise self.error(
+                        f"{name!r} holds more than the {count:,} records that were announced", at
+                    )
+                if whole:
+                    yield done, rows
+                done += len(rows)
+                buffer[: filled - whole] = buffer[whole:filled].copy()
+                filled -= whole
             released = self._release(released, at)
-        at = self._beyond_separators(at, end)
-        if at < end:
-            raise self.error(f"{name!r} holds more than the {count:,} records that were announced", at)
+        self._ends[name] = at
+        if self._byte(at) != b"]":
+            what = "holds something other than numbers" if self._byte(at) else "is cut short"
+            raise self.error(f"{name!r} {what} in record {done:,}", at)
+        if filled:
+            raise self.error(f"{name!r} ends within a record of {width} numbers", at)
+        if count is not None and done != count:
+            raise self.error(f"{name!r} holds {done:,} records, not the {count:,} that were announced", at)
 
-    def _beyond_separators(self, at: int, end: int) -> int:
-        while at < end:
-            stop = min(at + _STRIDE, end)
-            found = int(skip_separators(self.bytes, at, stop))
-            self._release(at, found)
-            if found < stop:
-                return found
-            at = found
+    def offset_after(self, name: str, numbers: int) -> int:
+        """Where the last one ends of so many numbers of an array."""
+        at, buffer = self._begin(name), np.empty(_SLICE, np.int64)
+        while numbers > 0:
+            room = buffer[: min(numbers, _SLICE)]
+            at, filled = map(int, read_numbers(self.bytes, at, len(self._map), room, 0))
+            numbers -= max(filled, 1)
         return at
 
     def _release(self, begin: int, end: int) -> int:
         """Let go of the file's pages that were read."""
         first, last = -(-begin // mmap.PAGESIZE) * mmap.PAGESIZE, end // mmap.PAGESIZE * mmap.PAGESIZE
-        if last - first < 1 << 24:
+        if last - first < _STRIDE:
             return begin
         self._map.madvise(mmap.MADV_DONTNEED, first, last - first)
         return last
 
     def strings(self) -> pa.Array:
         """Every string, as an Arrow array of large strings; those with escapes are decoded one by one."""
-        begin, end = self.span("strings")
-        count, content = count_strings(self.bytes, begin, end)
-        if count < 0:
-            raise self.error("'strings' holds something other than strings", content)
+        begin = self._begin("strings")
+        count, content, end = map(int, count_strings(self.bytes, begin))
+        if end < 0:
+            raise self.error("'strings' holds something other than strings, or has no end", content)
+        self._ends["strings"] = end
         offsets = np.empty(count + 1, np.int64)
         data = np.empty(content, np.uint8)
         size, bad = copy_strings(self.bytes, begin, end, offsets, data)
@@ -264,41 +280,6 @@ def _repaired(offsets: np.ndarray, data: np.ndarray) -> pa.Array:
 
 
 @compiled
-def read_numbers(data, at, end, out):
-    """(offset, numbers read, no other characters): whole numbers and commas from ``at`` until ``out`` is full."""
-    filled = 0
-    at = skip_separators(data, at, end)
-    while at < end and filled < out.size:
-        value, after = next_number(data, at, end)
-        if after < 0:
-            return at, filled, False
-        out[filled] = value
-        filled += 1
-        # What separates the last number from the end belongs to it.
-        at = skip_separators(data, after, end)
-    return at, filled, True
-
-
-@compiled
-def string_array_end(data, at):
-    """The closing bracket of an array of strings; -1 where there is none."""
-    inside = False
-    while at < data.size:
-        c = data[at]
-        if inside:
-            if c == 92:
-                at += 1
-            elif c == 34:
-                inside = False
-        elif c == 34:
-            inside = True
-        elif c == 93:
-            return at
-        at += 1
-    return -1
-
-
-@compiled
 def nested_array_end(data, at):
     """The closing bracket of an array of arrays of numbers; -1 where there is none."""
     depth = 1
@@ -314,26 +295,26 @@ def nested_array_end(data, at):
 
 
 @compiled
-def count_strings(data, at, end):
-    """(strings, bytes between their quotes); (-1, offset) where something else stands there."""
+def count_strings(data, at):
+    """(strings, bytes between their quotes, the closing bracket); (-1, offset, -1) where something else stands."""
     count, content = 0, 0
-    while at < end:
+    while at < data.size and data[at] != 93:
         c = data[at]
         if c in (44, 32, 10, 13, 9):
             at += 1
             continue
         if c != 34:
-            return -1, at
+            return -1, at, -1
         begin = at + 1
         at = begin
-        while at < end and data[at] != 34:
+        while at < data.size and data[at] != 34:
             at += 2 if data[at] == 92 else 1
-        if at >= end:
-            return -1, begin
+        if at >= data.size:
+            return -1, begin, -1
         content += at - begin
         count += 1
         at += 1
-    return count, content
+    return (count, content, at) if at < data.size else (-1, at, -1)
 
 
 @compiled

@@ -12,11 +12,13 @@ from forensics.agent.tracing import LIVE_LIMIT
 from forensics.formats.v8.raw import RawHeap
 
 _TAG, _SITE = "ForensicsTag", "ForensicsSite"
+_TEXTS = ("operation", "tables", "index", "context", "requestId")
 #: What the texts of a tag may be; whatever else bears its name is no tag of ours, and none of its texts is kept.
 _OPERATION = re.compile(r"[A-Z][A-Za-z]{2,63}")
 _NAMES = re.compile(r"[\w.:/-]{1,255}(,[\w.:/-]{1,255})*")
 _INDEX = re.compile(r"[\w.-]{3,255}")
 _REQUEST = re.compile(r"[A-Za-z0-9-]{1,64}")
+_ROUTE = re.compile(r"[A-Z]{3,7} [^\x00-\x1f\x7f]{1,255}")
 _NUMBER = re.compile(r"[0-9]{1,15}")
 
 
@@ -29,13 +31,14 @@ def tagged(raw: RawHeap, limit: int = LIVE_LIMIT) -> list[dict[str, Any]]:
     tags = _named(raw, _TAG)
     if not len(tags):
         return []
-    said = {name: _texts(raw, _at(raw, tags, name)) for name in ("operation", "tables", "index", "requestId")}
+    said = {name: _texts(raw, raw.follow(tags, name, "property")) for name in _TEXTS}
     times = [
-        int(text) / 1000 if _NUMBER.fullmatch(text) else 0.0 for text in _texts(raw, _at(raw, tags, "time"))
+        int(text) / 1000 if _NUMBER.fullmatch(text) else 0.0
+        for text in _texts(raw, raw.follow(tags, "time", "property"))
     ]
-    sites = _at(raw, tags, "site")
+    sites = raw.follow(tags, "site", "property")
     sites[~np.isin(sites, _named(raw, _SITE))] = -1
-    places = {name: _texts(raw, _at(raw, sites, name)) for name in ("file", "line", "name")}
+    places = {name: _texts(raw, raw.follow(sites, name, "property")) for name in ("file", "line", "name")}
     order = sorted(range(len(tags)), key=times.__getitem__)
     rows = []
     for k in order:
@@ -57,6 +60,7 @@ def tagged(raw: RawHeap, limit: int = LIVE_LIMIT) -> list[dict[str, Any]]:
                 "line": int(line) if known else None,
                 "function": (places["name"][k] or "module") if known else None,
                 "time": times[k],
+                "context": said["context"][k] if _ROUTE.fullmatch(said["context"][k]) else None,
                 "held": True,
             }
         )
@@ -69,22 +73,6 @@ def _named(raw: RawHeap, name: str) -> np.ndarray:
     """int64: the objects whose constructor has this name."""
     place = arrow.index(raw.strings, name)
     return np.flatnonzero((raw.names == place) & (raw.types == raw.node_type("object")))
-
-
-def _at(raw: RawHeap, objects: np.ndarray, name: str) -> np.ndarray:
-    """int64[len(objects)]: what lies at the property of that name, -1 where there is none (or no object)."""
-    found = np.full(len(objects), -1, np.int64)
-    label = arrow.index(raw.strings, name)
-    there = np.flatnonzero(objects >= 0)
-    if label < 0 or not len(there):
-        return found
-    first = raw.offsets[objects[there]]
-    counts = raw.offsets[objects[there] + 1] - first
-    owners = np.repeat(there, counts)
-    edges = np.repeat(first - (np.cumsum(counts) - counts), counts) + np.arange(len(owners))
-    fitting = (raw.labels[edges] == label) & (raw.edge_kinds[edges] == raw.edge_type("property"))
-    found[owners[fitting]] = raw.targets[edges[fitting]]
-    return found
 
 
 def _texts(raw: RawHeap, nodes: np.ndarray) -> list[str]:

@@ -112,6 +112,25 @@ const trials = {
     assert.equal(outcome.reason?.name, 'AbortError');
     assert.equal(bus.listenerCount('tick'), 0);
   },
+  async captured(code) {
+    const answers = [];
+    const noted = async (command) => {
+      const answer = await client.send(command);
+      answers.push(new WeakRef(answer));
+      return answer;
+    };
+    const bus = new EventEmitter();
+    const query = {
+      TableName: 'Orders',
+      KeyConditionExpression: 'customer_id = :c',
+      ExpressionAttributeValues: { ':c': { S: 'C7' } },
+    };
+    await declared(code, 'watch').watch({ send: noted }, bus, query);
+    setFlagsFromString('--expose-gc');
+    const gc = runInNewContext('gc');
+    await settled(() => gc() ?? answers[0].deref() === undefined);
+    assert.equal(bus.listenerCount('tick'), 1);
+  },
   async L10(code) {
     const { withClient } = declared(code, 'withClient');
     // moto closes every connection; in front of it they stay open, as with the real DynamoDB.

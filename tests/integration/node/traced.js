@@ -23,7 +23,9 @@ function byCustomer(customer) {
 }
 
 const app = express();
-app.get('/orders/:customer', async (request, response) => {
+const shop = express.Router();
+app.use('/shop', shop);
+shop.get('/orders/:customer', async (request, response) => {
   const { customer } = request.params;
   const { Items } = await ask(client, QueryCommand, places.lines, byCustomer({ S: customer }));
   orders.push(...Items);

@@ -52,6 +52,20 @@ def test_forms(drawn):
     assert drawn.to_dot().count("->") == len(drawn.edges)
 
 
+def test_the_way_to_most_comes_first_however_little_its_parts_retain_and_no_way_goes_in_a_circle():
+    nodes = (
+        ChainNode(0, "GC roots", "root", 1, 10_000),
+        ChainNode(1, "module", "application", 1, 4_000),
+        ChainNode(2, "few", "dynamodb", 3, 3_000),
+        ChainNode(3, "function", "application", 1, 168),
+        ChainNode(4, "many", "dynamodb", 9, 6_000),
+    )
+    ways = ((0, 1), (0, 3), (1, 2), (3, 4), (4, 3))
+    drawn = ReferenceChains(nodes, tuple(ChainEdge(a, b, "x", 1, nodes[b].retained_bytes) for a, b in ways))
+    told = [line.strip().split("  ")[0] for line in str(drawn).splitlines()]
+    assert told == ["GC roots", "x → function", "x → 9 × many", "x → module", "x → 3 × few"]
+
+
 def test_labels_out_of_a_heap_are_no_syntax_in_dot():
     nodes = (ChainNode(0, 'a"]; b -> c; ["', "root", 1, 1), ChainNode(1, "back\\slash\nline", "sdk", 1, 1))
     dot = ReferenceChains(nodes, (ChainEdge(0, 1, '"quoted"', 1, 1),)).to_dot()

@@ -257,6 +257,8 @@ def test_absent_empty_and_unknown_kind(tmp_path):
         formats.load(tmp_path / "empty.bin")
     with pytest.raises(FormatError, match="is not a file"):
         formats.load(tmp_path)
+    with pytest.raises(FormatError, match="does not exist"):
+        formats.load(tmp_path / "nope")
     with pytest.raises(FormatError, match="no loader of the name 'hprof'"):
         formats.load(DATA / "jemalloc.heap", kind="hprof")
 

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from forensics.growth import GrowthSeries, judge, judge_process
+from forensics.growth import GrowthSeries, Verdict, judge, judge_process
 from forensics.growth.series import BLOCK_BYTES, slope_of
 
 from . import held_out
@@ -183,3 +183,32 @@ def test_json_has_no_endless_numbers():
     assert verdict.headline == verdict.text
     sure = judge(leak(np.random.default_rng(3)))
     assert sure.headline == f"{sure.text}; confidence {sure.confidence:.2f}"
+
+
+def _levelling_off() -> Verdict:
+    """88 samples like those of a Node service that leaked while its resident set seemed to settle."""
+    seconds = np.arange(88.0)
+    return judge(GrowthSeries(seconds, (82 + 100 * (1 - np.exp(-seconds / 15))) * (1 << 20)))
+
+
+def test_a_warm_up_above_a_heap_that_grows_is_no_headline():
+    alone = _levelling_off()
+    assert alone.shape == "warm-up" and alone.confidence > 0.9
+    beside = alone.beside([140_328, 190_212, 232_733])
+    assert beside.shape == "cannot tell yet" and beside.growth_shape == "unknown"
+    assert "warm-up" not in beside.headline and "0.98" not in beside.headline
+    assert "140,328 → 190,212 → 232,733" in beside.headline and "looks like a warm-up" in beside.because[-1]
+    assert beside.watch_for is not None and beside.watch_for > 87
+    assert beside.to_dict()["shape"] == "cannot tell yet" and beside.slope == alone.slope
+
+
+@pytest.mark.parametrize("objects", [[], [5000], [120_678, 120_402, 118_385], [328_479, 328_604, 328_995]])
+def test_a_heap_that_does_not_grow_leaves_the_verdict_as_it_is(objects):
+    alone = _levelling_off()
+    assert alone.beside(objects) is alone
+
+
+def test_a_leak_stays_one_beside_the_snapshots():
+    seconds = np.arange(60.0)
+    leak = judge(GrowthSeries(seconds, (80 + seconds) * (1 << 20)))
+    assert leak.shape == "steady leak" and leak.beside([1000, 2000]) is leak

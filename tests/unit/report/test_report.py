@@ -148,10 +148,22 @@ def test_a_capture_without_counters_findings_or_growth_still_reports(format: str
 
 
 def test_the_file_is_written_whole_for_its_owner_only(tmp_path: Path) -> None:
-    written = write_report(CALM, tmp_path / "new" / "report.html")
+    written = write_report(CALM, tmp_path / "report.html")
     assert written.read_text().endswith("</html>\n") or written.read_text().endswith("</html>")
     assert stat.S_IMODE(written.stat().st_mode) == 0o600
     assert [path.name for path in written.parent.iterdir()] == ["report.html"]
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_an_earlier_report_is_replaced_and_anything_else_is_not(format: str, tmp_path: Path) -> None:
+    file = tmp_path / f"report.{format}"
+    file.write_text(render(HARMFUL, format))
+    assert write_report(CALM, file, format).read_text() != render(HARMFUL, format)
+    file.write_text("my own work")
+    with pytest.raises(BundleError, match="is no report of ours"):
+        write_report(CALM, file, format)
+    assert file.read_text() == "my own work"
+    assert write_report(CALM, file, format, force=True).read_text() != "my own work"
 
 
 def test_an_unknown_format_is_told_with_those_that_are_known() -> None:

@@ -2,11 +2,14 @@
 
 import ast
 import collections
+import dataclasses
 import functools
 import shlex
 from pathlib import Path
 from typing import ClassVar
 
+import boto3
+import pandas as pd
 import pytest
 from heapbuilder import heap, low_level_items, query_response, resource_items
 from servicebuilder import FILE, evidence, growing, namespace
@@ -320,3 +323,89 @@ def test_a_command_in_the_evidence_bears_the_path_that_was_given():
     ]
     assert Evidence("small").command("chains") == "check: forensics chains small"
     assert Evidence("x", folder="--json").command("show") == "check: forensics show ./--json"
+
+
+@pytest.mark.parametrize(
+    ("counts", "found"), [((10, 30, 50), True), ((0, 0, 50), False), ((10, 10, 50), False)]
+)
+def test_what_a_generator_holds_with_the_last_snapshot_alone_may_be_a_call_in_flight(counts, found):
+    source = """
+WORK = []
+def read(client, rows):
+    rows.extend(client.query(TableName="Orders")["Items"])
+    yield rows
+def start(rows):
+    def reading():
+        kept = rows
+        yield kept
+    generator = reading()
+    next(generator)
+    WORK.append(generator)
+"""
+
+    def fill(names, n):
+        if not names["WORK"]:
+            names["start"]([])
+        next(iter(names["WORK"])).gi_frame.f_locals["kept"].append(query_response(4))
+
+    told = [each for each in judge(growing(source, fill, counts=counts)) if each.severity != "info"]
+    assert bool(told) == found, told
+    if found:
+        assert told[0].retainer.kind == "generator"
+
+
+def test_what_an_object_of_the_sdk_keeps_beside_itself_counts_for_its_rate():
+    source = "import boto3\nKEPT = []\ndef table(kept):\n    KEPT.append(kept)\n"
+
+    def fill(names, n):
+        names["table"](boto3.resource("dynamodb", region_name="eu-central-1").Table("Orders"))
+
+    told = judge(growing(source, fill, counts=(2, 4, 6)))
+    (finding,) = [each for each in told if each.rule == "L06"]
+    each = finding.retained_bytes / 6
+    assert each > 10_000  # its own classes and models
+    assert finding.growth.bytes_per_second == pytest.approx(
+        each * finding.growth.objects_per_second, rel=0.01
+    )
+    assert finding.severity == "high"  # it makes up most of this heap
+
+
+@pytest.mark.parametrize(("runtime", "found"), [("python", True), ("node", False)])
+def test_what_v8_took_for_a_snapshot_is_no_high_water_mark_of_the_service(runtime, found):
+    still = growing("KEPT = []\n", lambda names, n: None)
+    process = pd.DataFrame({"time": [0.0, 60.0], "rss": [104_000_000, 185_000_000]})
+    taken = dataclasses.replace(
+        still, runtime=runtime, process=process, manifest={**still.manifest, "counters": {"rss": 90_000_000}}
+    )
+    told = [each for each in judge(taken) if each.rule == "FP1"]
+    assert bool(told) == found
+    for each in told:
+        assert "retains" not in each.to_text()
+
+
+def test_what_the_service_makes_itself_was_fetched_by_no_call():
+    source = "import boto3\nKEPT = []\ndef client(kept):\n    KEPT.append(kept)\n"
+
+    def fill(names, n):
+        names["client"](boto3.client("dynamodb", region_name="eu-central-1"))
+
+    told = judge(growing(source, fill, counts=(2, 4, 6)))
+    (finding,) = [each for each in told if each.rule == "L04"]
+    assert "holds      6 x client\n" in finding.to_text()
+
+
+@pytest.mark.parametrize(
+    ("state", "exports", "also"),
+    [
+        (
+            "from starlette.datastructures import State\nSTATE = State({'exports': []})\n",
+            "STATE.exports",
+            False,
+        ),
+        ("STATE = {'exports': []}\n", "STATE['exports']", True),
+    ],
+)
+def test_an_attribute_of_a_state_is_no_entry_of_a_cache(state, exports, also):
+    source = f"{state}def keep(response):\n    {exports}.append(response)\n"
+    told = only(judge(growing(source, lambda names, n: names["keep"](query_response(3)))))
+    assert any("L03" in line for line in (told.rule, *told.evidence)) == also
