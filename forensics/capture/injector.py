@@ -56,6 +56,8 @@ _RETRY_AFTER = 0.0007
 _STRICT_SECONDS = 0.3
 #: when a script that has not ended gets precedence, seconds; it takes a few milliseconds where nothing hinders it
 _STARVED_AFTER = 0.1
+#: seconds until an interpreter that was not there yet is looked for again
+_COMES_UP_AFTER = 0.05
 
 
 @dataclass(frozen=True)
@@ -68,6 +70,10 @@ class Injection:
     stops: int  # how many stops it took, those in unsafe places included
     longest_stop: float  # seconds, of any of them
     seconds: float  # all in all, until the script had run
+
+
+class _NotInitialised(TargetError):
+    """The interpreter is not up yet, or is gone already."""
 
 
 @dataclass
@@ -99,7 +105,8 @@ def inject(pid: int, script: Callable[[int], str], *, patience: float = 10.0) ->
     script : given the address (in the target) of the page both sides share, the source to run. It must not raise;
         it tells of an error by writing UTF-8 text to ``page + stub.ERROR_TEXT`` (at most 4000 bytes) and then its
         length, a 32-bit number, to ``page + stub.ERROR_LENGTH``. It runs in the namespace of ``__main__``.
-    patience : seconds to look for a thread that can be borrowed, and again as many for the script to end.
+    patience : seconds to look for a thread that can be borrowed (and for an interpreter that is just starting), and
+        again as many for the script to end.
 
     Raises
     ------
@@ -140,9 +147,19 @@ def inject(pid: int, script: Callable[[int], str], *, patience: float = 10.0) ->
 
 
 def _inject(pid: int, script: Callable[[int], str], patience: float) -> Injection:
+    deadline = time.monotonic() + patience
+    while True:
+        try:
+            return _inject_once(pid, script, patience, deadline)
+        except _NotInitialised:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(_COMES_UP_AFTER)
+
+
+def _inject_once(pid: int, script: Callable[[int], str], patience: float, deadline: float) -> Injection:
     began = time.perf_counter()
     memory = ProcessMemory(pid)
-    deadline = time.monotonic() + patience
     with exclusive(pid, deadline):
         plan = prepare(memory)
         stops = _Stops()
@@ -344,7 +361,7 @@ def _await_end(memory: ProcessMemory, page: int, nonce: int, pid: int, patience:
         if status.state == stub.RUNNING and time.monotonic() > starved_at:
             give_precedence(memory, status.pthread)
         if status.state == stub.NOT_INITIALISED:
-            raise TargetError(
+            raise _NotInitialised(
                 f"The Python interpreter in process {pid} is not running (yet, or any more).",
                 advice="Try again when the service is up.",
                 pid=pid,

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from forensics.capture import safety, stub
 from forensics.capture.elf import ElfImage, images
 from forensics.capture.memory import Mapping, ProcessMemory, mappings
+from forensics.capture.startup import is_libc, is_loader
 from forensics.errors import TargetError
 
 OTHER_WAYS = "Let the service `import forensics.agent`, or on Python 3.14 and later use --via remote_exec."
@@ -55,15 +56,15 @@ def prepare(memory: ProcessMemory) -> Preparation:
             advice="`forensics targets` lists what can be captured here.",
             pid=pid,
         )
-    system = [image for image in loaded if _is_libc(image) or _is_loader(image)]
-    functions = _functions(pid, interpreter, [image for image in loaded if _is_libc(image)])
+    system = [image for image in loaded if is_libc(image.path) or is_loader(image.path)]
+    functions = _functions(pid, interpreter, [image for image in loaded if is_libc(image.path)])
     code_at, code_is_there = _place_for_code(memory, [interpreter, *system, *loaded])
     others = [image for image in loaded if image not in system and image is not interpreter]
     allocators = [image for image in others if "memray" in image.path or image.symbol("malloc")]
     layout = safety.Layout(
         interpreter=tuple(interpreter.code),
-        libc=tuple(mapping for image in system if _is_libc(image) for mapping in image.code),
-        loader=tuple(mapping for image in system if _is_loader(image) for mapping in image.code),
+        libc=tuple(mapping for image in system if is_libc(image.path) for mapping in image.code),
+        loader=tuple(mapping for image in system if is_loader(image.path) for mapping in image.code),
         allocator_data=tuple(_variables(found, system)),
         libraries=tuple(m for image in others if image not in allocators for m in image.code),
         allocators=tuple(m for image in allocators for m in image.code),
@@ -71,14 +72,6 @@ def prepare(memory: ProcessMemory) -> Preparation:
         all=tuple(found),
     )
     return Preparation(functions, layout, code_at, code_is_there)
-
-
-def _is_libc(image: ElfImage) -> bool:
-    return os.path.basename(image.path).startswith(("libc.so", "libc-2.", "libpthread"))
-
-
-def _is_loader(image: ElfImage) -> bool:
-    return os.path.basename(image.path).startswith(("ld-linux", "ld-2."))
 
 
 def _variables(found: list[Mapping], system: list[ElfImage]) -> Iterator[Mapping]:

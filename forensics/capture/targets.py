@@ -16,6 +16,7 @@ from forensics.capture import command, endpoint, guard, rights, ways
 from forensics.capture.node import cost as node_cost
 from forensics.capture.node.cost import SnapshotCost
 from forensics.capture.runtimes import Runtime, runtime_of
+from forensics.capture.startup import await_libraries
 from forensics.capture.table import duration, html_table, size, text_table
 from forensics.capture.ways import Way
 from forensics.errors import TargetError
@@ -238,16 +239,17 @@ def inspect(pid: int) -> Target:
 
 
 def look_at(pid: int) -> Target:
-    """The process ``pid``, of whatever runtime ("other" where none is known).
+    """The process ``pid``, of whatever runtime ("other" where none is known); one that is just starting is waited for.
 
     Raises
     ------
-    TargetError : there is no such process, it has ended, or it is not ours.
+    TargetError : there is no such process, it has ended, it is not ours, or it does not come up.
     """
     try:
         process = psutil.Process(pid)
         if process.status() == psutil.STATUS_ZOMBIE:
             raise psutil.NoSuchProcess(pid)
+        await_libraries(pid)
         target = _target(process, runtime_of(pid))
     except (psutil.NoSuchProcess, FileNotFoundError, ProcessLookupError, ValueError, OverflowError):
         raise TargetError(

@@ -139,7 +139,10 @@ def _why_shut(pid: int) -> str:
     facts = status(pid)
     caught = int(facts.get("SigCgt", "0"), 16)
     if not caught >> (signal.SIGUSR1 - 1) & 1:
-        return "it does not catch SIGUSR1 (--disable-sigusr1), and the signal would end it"
+        return (
+            "it does not catch SIGUSR1 (it is just starting, or runs with --disable-sigusr1), "
+            "and the signal would end it"
+        )
     if os.readlink("/proc/self/ns/net") != os.readlink(f"/proc/{pid}/ns/net"):
         return (
             "it has a network of its own, and its inspector listens on that one's 127.0.0.1; "
