@@ -40,14 +40,28 @@ MORE = {"echo": {"manual": "manual"}, "axum": {"manual": "manual", "refused": "r
 CONTROLS = ("recent", "spending")
 
 
-def ask_all(url: str, routes: Sequence[str], numbers: range, orders: int, clients: int = 4) -> None:
-    """Every number of every route, by so many clients at once."""
-    with (
-        httpx.Client(base_url=url, timeout=60, trust_env=False) as client,
-        ThreadPoolExecutor(clients) as pool,
-    ):
+class Clients:
+    """Clients of the desk at ``url``, so many at once, which keep their connections until the end of ``with``.
+
+    ``orders`` is how many orders the tables were seeded with.
+    """
+
+    def __init__(self, url: str, orders: int, count: int = 4) -> None:
+        self.orders = orders
+        self._http = httpx.Client(base_url=url, timeout=60, trust_env=False)
+        self._pool = ThreadPoolExecutor(count)
+
+    def __enter__(self) -> Clients:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._pool.shutdown()
+        self._http.close()
+
+    def ask(self, routes: Sequence[str], numbers: range) -> None:
+        """Every number of every route, once each; returns when all are answered."""
         work = [(route, number) for number in numbers for route in routes]
-        list(pool.map(lambda each: _send(client, each[0], each[1], orders), work))
+        list(self._pool.map(lambda each: _send(self._http, each[0], each[1], self.orders), work))
 
 
 def _send(client: httpx.Client, route: str, number: int, orders: int) -> None:

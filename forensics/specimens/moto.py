@@ -40,7 +40,15 @@ class Moto:
         self.port = claim_port(port)
         self.program = Program(
             "moto's DynamoDB",
-            [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(self.port)],
+            [
+                sys.executable,
+                "-m",
+                "forensics.specimens.moto_server",
+                "-H",
+                "127.0.0.1",
+                "-p",
+                str(self.port),
+            ],
             environment=aws_environment(),
         )
         try:

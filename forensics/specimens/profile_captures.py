@@ -22,7 +22,7 @@ from forensics import resources
 from forensics.bundle import Bundle
 from forensics.formats.pprof_schema import Profile
 from forensics.specimens import building
-from forensics.specimens.desk import CONTROLS, DESK, RUST_DESK, ask_all
+from forensics.specimens.desk import CONTROLS, DESK, RUST_DESK, Clients
 from forensics.specimens.moto import Moto
 from forensics.specimens.orders import seed_tables
 from forensics.specimens.service import SPECIMENS, VARIANTS, Service, Specimen, actix, axum, echo
@@ -70,13 +70,14 @@ def _take(story: Story, variant: str, moto: Moto, to: Path) -> None:
     def ask(url: str) -> None:
         rounds = 0
         try:
-            while not stop.is_set():
-                for route in story.routes:
-                    several = SEVERAL.get(route, 1)
-                    ask_all(url, [route], range(rounds * several, (rounds + 1) * several), ORDERS)
-                rounds += 1
-                if rounds == WARM_UP:
-                    warm.set()
+            with Clients(url, ORDERS) as clients:
+                while not stop.is_set():
+                    for route in story.routes:
+                        several = SEVERAL.get(route, 1)
+                        clients.ask([route], range(rounds * several, (rounds + 1) * several))
+                    rounds += 1
+                    if rounds == WARM_UP:
+                        warm.set()
         except BaseException as error:
             failures.append(error)
             warm.set()

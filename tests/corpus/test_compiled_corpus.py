@@ -16,7 +16,7 @@ import forensics as fx
 from forensics.capture import endpoint
 from forensics.capture.take_profiles import ProfileOrder, take_profiles
 from forensics.specimens import service as specimens
-from forensics.specimens.desk import ask_all
+from forensics.specimens.desk import Clients
 from forensics.specimens.service import Service
 from tests.conftest import ORDERS, require
 
@@ -74,21 +74,24 @@ CASES = sorted((*GO, *RUST, *CONTROLS), key=lambda case: case.service)
 
 
 @pytest.fixture(scope="module", params=["actix", "axum", "echo"])
-def running(request, moto) -> Iterator[Service]:
+def running(request, moto) -> Iterator[tuple[Service, Clients]]:
     require("go" if request.param == "echo" else "cargo", "the corpus of Go and Rust services is compiled")
-    with Service(getattr(specimens, request.param)("leaking"), moto) as service:
+    with (
+        Service(getattr(specimens, request.param)("leaking"), moto) as service,
+        Clients(service.url, ORDERS) as clients,
+    ):
         # connections, pools and threads are there before the first case
-        ask_all(service.url, ["recent", "spending"], range(40), ORDERS)
-        yield service
+        clients.ask(["recent", "spending"], range(40))
+        yield service, clients
 
 
-def captured(case: Case, service: Service, folder: Path) -> fx.Findings:
+def captured(case: Case, service: Service, clients: Clients, folder: Path) -> fx.Findings:
     asked = iter(range(0, 1_000_000, case.requests))
 
     def drive(what: str, *_: float) -> None:
         if what.startswith("profile"):
             first = next(asked)
-            ask_all(service.url, [case.route], range(first, first + case.requests), ORDERS)
+            clients.ask([case.route], range(first, first + case.requests))
 
     order = ProfileOrder(profiles=SNAPSHOTS, every=0, pid=service.pid, progress=drive)
     take_profiles(endpoint.at(f"{service.url}/debug/pprof"), folder, order)
@@ -105,9 +108,10 @@ def test_there_are_enough_of_both():
 
 
 def test_the_leak_is_found_and_named(running, tmp_path):
+    service, clients = running
     wrong = []
-    for case in (each for each in CASES if each.service == running.specimen.name):
-        findings = captured(case, running, tmp_path / case.route)
+    for case in (each for each in CASES if each.service == service.specimen.name):
+        findings = captured(case, service, clients, tmp_path / case.route)
         loud = findings.at_least("low")
         names = {finding.retainer.chain[0].rpartition("::")[2].rpartition(".")[2] for finding in loud}
         if names != ({case.function} - {""}):

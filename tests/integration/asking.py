@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Mapping, Sequence
 
-from forensics.specimens.desk import ask_all
+from forensics.specimens.desk import Clients
 from tests.conftest import ORDERS
 
 
@@ -40,11 +40,11 @@ class Asking:
 
     def _ask(self) -> None:
         try:
-            while not self._stop.is_set():
-                for route in self.routes:
-                    several = self.several.get(route, 1)
-                    numbers = range(self.rounds * several, (self.rounds + 1) * several)
-                    ask_all(self.url, [route], numbers, ORDERS)
-                self.rounds += 1
+            with Clients(self.url, ORDERS) as clients:
+                while not self._stop.is_set():
+                    for route in self.routes:
+                        several = self.several.get(route, 1)
+                        clients.ask([route], range(self.rounds * several, (self.rounds + 1) * several))
+                    self.rounds += 1
         except BaseException as error:
             self._failure = error

@@ -17,7 +17,7 @@ import pytest
 import forensics as fx
 from forensics.capture import grf
 from forensics.errors import CaptureError
-from forensics.specimens.desk import ask_all
+from forensics.specimens.desk import Clients
 from forensics.specimens.moto import Moto
 from forensics.specimens.service import Service, echo
 from tests.conftest import ORDERS, require
@@ -107,8 +107,8 @@ def test_a_python_process_has_its_own_graph(tmp_path):
 def test_the_live_service(moto: Moto, tmp_path):
     """With grf the variable that holds the responses is named; without it nothing is taken and the way is told."""
     require("go", "install Go 1.26 or newer")
-    with Service(echo("leaking"), moto) as service:
-        ask_all(service.url, ["orders"], range(12), ORDERS)
+    with Service(echo("leaking"), moto) as service, Clients(service.url, ORDERS) as clients:
+        clients.ask(["orders"], range(12))
         plan = fx.plan(service.pid)
         if grf.find() is None:
             assert grf.INSTALL in str(plan)
@@ -120,7 +120,7 @@ def test_the_live_service(moto: Moto, tmp_path):
             capture = fx.open(fx.capture(service.pid, to=tmp_path / "c", chains=True))
             assert "main.responses[…]" in {node.path for node in capture.chains().nodes}
             assert capture.manifest["references"]["seconds"] > 0 and capture.manifest["complete"]
-        ask_all(service.url, ["orders"], range(3), ORDERS)  # it serves on
+        clients.ask(["orders"], range(3))  # it serves on
 
 
 def test_a_capture_whose_chains_failed_keeps_its_profiles(installed, moto: Moto, tmp_path, monkeypatch):
