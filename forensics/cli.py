@@ -84,7 +84,7 @@ def demo(
         Path | None, typer.Option("--out", help="Folder for leaking/, mended/ and report.html.")
     ] = None,
 ) -> None:
-    """The whole story on a real service, in about a minute, with no account and no network."""
+    """The whole story on a real service, in one to two minutes, with no account and no network."""
     fx.demo(out)
 
 
