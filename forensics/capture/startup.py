@@ -1,4 +1,4 @@
-"""Whether a process has come up: the moments before its dynamic loader is through are no time to judge it by."""
+"""Whether a Python process has come up: before its dynamic loader is through there is no interpreter to look for."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def is_loader(path: str) -> bool:
 
 
 def await_libraries(pid: int, patience: float = _PATIENCE) -> None:
-    """Return once process ``pid`` has its C library, or has none to come (static, musl).
+    """Return once Python process ``pid`` has its C library, or has no glibc to come (static, musl).
 
     Raises
     ------

@@ -239,7 +239,9 @@ def inspect(pid: int) -> Target:
 
 
 def look_at(pid: int) -> Target:
-    """The process ``pid``, of whatever runtime ("other" where none is known); one that is just starting is waited for.
+    """The process ``pid``, of whatever runtime ("other" where none is known).
+
+    One of Python that is just starting is waited for.
 
     Raises
     ------
@@ -249,8 +251,13 @@ def look_at(pid: int) -> Target:
         process = psutil.Process(pid)
         if process.status() == psutil.STATUS_ZOMBIE:
             raise psutil.NoSuchProcess(pid)
-        await_libraries(pid)
-        target = _target(process, runtime_of(pid))
+        runtime = runtime_of(pid)
+        if (
+            runtime.name == "python"
+        ):  # of the others, some use the loader and no C library ever: Go's -buildmode=pie
+            await_libraries(pid)
+            runtime = runtime_of(pid)
+        target = _target(process, runtime)
     except (psutil.NoSuchProcess, FileNotFoundError, ProcessLookupError, ValueError, OverflowError):
         raise TargetError(
             f"There is no process {pid} here.",

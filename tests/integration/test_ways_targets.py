@@ -137,14 +137,25 @@ def test_a_node_process_says_how_it_is_captured(require) -> None:
         assert "DevTools protocol" in str(caught.value)
 
 
-def test_a_go_process_is_known_by_its_build_information(require, tmp_path: Path) -> None:
+@pytest.mark.parametrize("mode", ["exe", "pie"])
+def test_a_go_process_is_known_by_its_build_information(mode: str, require, tmp_path: Path) -> None:
+    """A position-independent one asks for glibc's loader, and never for its C library."""
     go = require("go", "install Go 1.22 or later")
     (tmp_path / "main.go").write_text(
         'package main\nimport "time"\nfunc main() { time.Sleep(time.Minute) }\n'
     )
-    environment = {**os.environ, "GOCACHE": str(tmp_path / "cache"), "GOFLAGS": "-mod=mod"}
+    environment = {
+        **os.environ,
+        "GOCACHE": str(tmp_path / "cache"),
+        "GOFLAGS": "-mod=mod",
+        "CGO_ENABLED": "0",
+    }
     binary = str(tmp_path / "sleeper")
-    subprocess.run([go, "build", "-o", binary, str(tmp_path / "main.go")], check=True, env=environment)
+    subprocess.run(
+        [go, "build", f"-buildmode={mode}", "-o", binary, str(tmp_path / "main.go")],
+        check=True,
+        env=environment,
+    )
     version = subprocess.run([go, "version", binary], capture_output=True, text=True, check=True).stdout
     with process(binary) as started:
         found = targets.look_at(started.pid)
